@@ -1,0 +1,68 @@
+# What a person types. Each target makes its own environment first, below .venv, from the package index.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STORE ?= store
+# One place for temporary pip noise: nothing on success, everything on failure.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: help demo test integration check bench clean
+.DELETE_ON_ERROR:
+
+help:  ## Say what there is to type.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+demo: .venv/demo  ## See heartbeats counted over the attention of a real transformer.
+	$(BIN)/python -m coordinator ingest samples/problems.jsonl.gz --dataset sample --chunk-size 25 --store $(STORE)
+	$(BIN)/python -m gpu_workers extract --model samples/teacher --store $(STORE)
+	$(BIN)/python -m coordinator run-stage heartbeat --store $(STORE)
+	$(BIN)/python -m coordinator report --store $(STORE) --out report.html
+
+test: .venv/dev  ## Run the tests, those against LocalStack in their short form.
+	$(BIN)/python -m pytest --numprocesses auto -m "not integration_long"
+
+# An endpoint that is there already is used in place of a LocalStack of our own; CONTRIBUTING.md says more.
+integration: export MYCELIUM_INTEGRATION_ENDPOINT ?= $(AWS_ENDPOINT_URL)
+integration: .venv/dev  ## Deploy to LocalStack, run there, meet every fault: a quarter of an hour.
+	$(BIN)/python -m pytest tests/integration
+	cd localstack-process-executor && LOCALSTACK_ROOT=../.cache/localstack ../$(BIN)/python -m pytest --quiet
+
+check: .venv/dev  ## Lint, types and import contracts: what needs no running.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	cd localstack-process-executor && ../$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+bench: .venv/dev  ## Measure what the documentation quotes; labels and templates want ../shared/data.
+	$(BIN)/python -m benchmarks.heartbeat
+	$(BIN)/python -m benchmarks.encodings
+	$(BIN)/python -m benchmarks.beats
+	$(BIN)/python -m benchmarks.step_counts
+	$(BIN)/python -m benchmarks.labels
+	$(BIN)/python -m benchmarks.pairs
+	$(BIN)/python -m benchmarks.templates
+	$(BIN)/python -m benchmarks.template_stage
+	$(BIN)/python -m benchmarks.template_stage --rounds
+	$(BIN)/python -m benchmarks.template_stage --map
+	$(BIN)/python -m benchmarks.fan_out
+	$(BIN)/python -m benchmarks.upload --only clients movers tls losses drain compress
+	$(BIN)/python -m benchmarks.upload_chaos
+	$(BIN)/python -m benchmarks.cold_start
+
+clean:  ## Remove environments and caches; never a store.
+	rm -rf .venv .cache build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.venv/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Mycelium needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 …"; exit 2; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/demo: .venv/python pyproject.toml constraints.txt
+	$(PIP) --editable '.[coordinator,gpu]'
+	@touch $@
+
+.venv/dev: .venv/demo
+	$(PIP) --editable '.[coordinator,gpu,infra,dev]'
+	@touch $@
