@@ -1,0 +1,131 @@
+"""Objects in a folder."""
+
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from mycelium.errors import ObjectExistsError, ObjectNotFoundError, StoreError, StoreNotAvailableError
+from mycelium.store.base import PAGE_SIZE, ObjectInfo, PutMode, check_key, check_range
+
+_TEMPORARY_FOLDER = ".tmp"
+_STALE_TEMPORARY_S = 3600.0
+
+
+class LocalStore:
+    """Objects as files below a folder.
+
+    A put writes a temporary file below ``.tmp`` in the same folder, syncs it, and links it to its name (create) or
+    renames it over its name (overwrite): after `kill -9` or a power cut there is the old object, the new one, or none.
+    Temporaries that a killed writer left are removed an hour later by the next process that writes.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        """Take a folder as a store; the first put makes it."""
+        self._root = Path(root).absolute()
+        self._swept = False
+
+    @property
+    def uri(self) -> str:
+        """The folder's absolute path."""
+        return str(self._root)
+
+    def get(self, key: str) -> bytes:
+        """See `Store.get`."""
+        with self._reading(key):
+            return self._path(key).read_bytes()
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        """See `Store.get_range`."""
+        check_range(start, length)
+        with self._reading(key), self._path(key).open("rb") as file:
+            file.seek(start)
+            return file.read(length)
+
+    def put(self, key: str, data: bytes, mode: PutMode = "create") -> None:
+        """See `Store.put`."""
+        path = self._path(key)
+        temporary = self._root / _TEMPORARY_FOLDER / f"{os.getpid()}-{secrets.token_hex(8)}"
+        try:
+            self._sweep_temporaries()
+            temporary.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if mode == "create":
+                os.link(temporary, path)
+            else:
+                temporary.replace(path)
+        except FileExistsError:
+            if path.is_file():
+                raise ObjectExistsError(f"object {key} is in {self.uri} already") from None
+            # A folder can't hold both `a` and `a/b`, as a bucket can; no key of ours needs that.
+            raise StoreNotAvailableError(f"in {self.uri} a file and a folder would both be called {key}") from None
+        except OSError as error:
+            raise StoreNotAvailableError(f"store {self.uri} can't be written: {error.strerror or error}") from error
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+    def list(self, prefix: str = "", page_size: int = PAGE_SIZE) -> Iterator[ObjectInfo]:
+        """See `Store.list`; a folder is walked as the keys are asked for, so no page size applies."""
+        del page_size
+        if not self._root.is_dir():
+            raise StoreNotAvailableError(f"there is no store at {self.uri}")
+        return self._walk(self._root, "", prefix)
+
+    def delete(self, key: str) -> None:
+        """See `Store.delete`."""
+        try:
+            self._path(key).unlink(missing_ok=True)
+        except NotADirectoryError:
+            return
+        except OSError as error:
+            raise StoreNotAvailableError(f"store {self.uri} can't be written: {error.strerror or error}") from error
+
+    def _path(self, key: str) -> Path:
+        return self._root / check_key(key)
+
+    @contextlib.contextmanager
+    def _reading(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            raise ObjectNotFoundError(f"no object {key} in {self.uri}") from None
+        except OSError as error:
+            raise StoreError(f"object {key} in {self.uri} can't be read: {error.strerror or error}") from error
+
+    def _walk(self, folder: Path, base: str, prefix: str) -> Iterator[ObjectInfo]:
+        try:
+            with os.scandir(folder) as scan:
+                entries = list(scan)
+        except FileNotFoundError:  # removed since its parent was read
+            return
+        except OSError as error:
+            raise StoreNotAvailableError(f"store {self.uri} can't be read: {error.strerror or error}") from error
+        # A folder sorts as its name and a slash, which is how its keys compare with its siblings'.
+        named = [(entry.name + "/" if entry.is_dir() else entry.name, entry) for entry in entries]
+        for name, entry in sorted(named, key=lambda pair: pair[0].encode()):
+            key = base + name
+            if name.startswith("."):
+                continue
+            if not name.endswith("/"):
+                if key.startswith(prefix):
+                    stat = entry.stat()
+                    yield ObjectInfo(key, stat.st_size, stat.st_mtime)
+            elif key.startswith(prefix) or prefix.startswith(key):
+                yield from self._walk(Path(entry.path), key, prefix)
+
+    def _sweep_temporaries(self) -> None:
+        if self._swept:
+            return
+        self._swept = True
+        before = time.time() - _STALE_TEMPORARY_S
+        with contextlib.suppress(OSError):
+            for stale in (self._root / _TEMPORARY_FOLDER).iterdir():
+                if stale.stat().st_mtime < before:
+                    stale.unlink(missing_ok=True)

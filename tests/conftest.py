@@ -1,0 +1,99 @@
+"""Fixtures that many rooms' tests share."""
+
+import os
+import signal
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from hypothesis import HealthCheck, settings
+from moto.server import ThreadedMotoServer
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+
+from mycelium.store import LocalStore, MemoryStore, S3Store, Store
+
+# A shell that starts the tests in the background has Ctrl-C ignored, and what they start inherits that: the tests of
+# Ctrl-C would then wait for something that never happens.
+if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Before anything imports these: no test talks to a hub, to AWS, or about its progress.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# Nor does Triton, where it is installed, look for a GPU that is not there: it interprets its kernels on the CPU.
+if not Path("/dev/nvidiactl").exists():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
+# A busy machine is slow, and no test may fail for that.
+settings.register_profile(
+    "house",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="CI" in os.environ,  # what CI says of a change is about that change
+)
+settings.load_profile("house")
+
+
+class OneLocalStack(LoadScopeScheduling):  # type: ignore[misc] # xdist is not typed
+    """Each test goes to whoever is free, and all of tests/integration to one: they share a LocalStack.
+
+    xdist's own `--dist loadgroup` does nothing under pytest 9.2, whose items no longer take a group into their ids.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder = "tests/integration/"
+        return folder if nodeid.startswith(folder) else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneLocalStack:
+    """Deal the tests out in that way."""
+    return OneLocalStack(config, log)
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """A real S3 endpoint over HTTP, on the loopback address."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def aws(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The environment in which boto3 talks to that endpoint."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": s3_endpoint,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_MAX_ATTEMPTS": "2",
+    }.items():
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_PROFILE", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    return s3_endpoint
+
+
+@pytest.fixture
+def bucket(aws: str) -> str:
+    """A new, empty bucket at that endpoint."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    boto3.client("s3").create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture(params=["memory", "local", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """Each kind of store, empty."""
+    if request.param == "memory":
+        return MemoryStore()
+    if request.param == "local":
+        (tmp_path / "store").mkdir()
+        return LocalStore(tmp_path / "store")
+    return S3Store(request.getfixturevalue("bucket"), "some/prefix")

@@ -1,0 +1,23 @@
+"""The environment."""
+
+import pytest
+
+from mycelium.settings import read_settings
+
+
+@pytest.mark.parametrize(
+    ("environment", "store"),
+    [({}, "store"), ({"MYCELIUM_STORE": "s3://b"}, "s3://b"), ({"MYCELIUM_STORE": ""}, "store")],
+)
+def test_the_store_is_said_by_one_variable(environment: dict[str, str], store: str) -> None:
+    assert read_settings(environment).store == store
+
+
+def test_the_environment_is_this_process_s_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MYCELIUM_STORE", "/somewhere")
+    assert read_settings().store == "/somewhere"
+
+
+def test_the_region_is_said_by_the_variable_that_the_cdk_reads_and_else_left_to_boto3() -> None:
+    assert read_settings({"AWS_REGION": "eu-west-3", "AWS_DEFAULT_REGION": "us-east-1"}).region == "eu-west-3"
+    assert read_settings({"AWS_DEFAULT_REGION": "us-east-1"}).region is None
