@@ -1,0 +1,1 @@
+"""From attention to signals, and from signals to counts."""
