@@ -1,0 +1,285 @@
+"""Runs: what a plan says is done, and the record of what became of it."""
+
+import contextlib
+import importlib.metadata
+import subprocess
+import threading
+import time
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+import pyarrow as pa
+
+from mycelium.errors import FitError
+from mycelium.failures import FailureCount, FailurePolicy
+from mycelium.fit import Rounds, look_for_artifact, put_artifact
+from mycelium.manifest import Manifest, ObjectRef, Outcome, digest, write_manifest
+from mycelium.plan import Plan, read_finished
+from mycelium.progress import ShowsProgress, show_progress
+from mycelium.reduce import PartTree, Reducer
+from mycelium.schema import Header, Result, Row, chunk_key, encode_chunk
+from mycelium.store import Store, open_store
+from mycelium.task import Task, TaskResult, decode_part
+
+GATHERED_CHUNK = "00000"
+"""The one chunk of a dataset that a stage makes of its last part."""
+
+
+class Executor(Protocol):
+    """Runs the tasks of one run, in any order, and says what became of each as soon as it is known."""
+
+    @property
+    def name(self) -> str:
+        """The executor's name on the command line."""
+        ...
+
+    def run(self, tasks: Sequence[Task], source_uri: str, target_uri: str) -> Iterator[TaskResult]:
+        """Run tasks of one stage and one set of parameters.
+
+        Every task yields one result, in the order of completion. Whatever happens to one task, the others are run.
+
+        Args:
+            tasks: what to run.
+            source_uri: the store that every task reads.
+            target_uri: the store that every task writes.
+
+        Raises:
+            StoreNotAvailableError: the store can't be used.
+        """
+        ...
+
+
+class Watch(Protocol):
+    """Looks at how a run goes, beside its chunks: what a device does with its time, say."""
+
+    def notes(self) -> Row:
+        """Return counts for the manifest."""
+        ...
+
+    def describe(self) -> str:
+        """Return how it stands, in a few words, for the progress."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    """What ends a run before all its chunks were tried.
+
+    Attributes:
+        policy: how much failure it bears.
+        stop: set by whoever hears of Ctrl-C, where the run is in another thread, which does not; the run then ends
+            after the chunk in hand. None where it hears by itself.
+    """
+
+    policy: FailurePolicy = field(default_factory=FailurePolicy)
+    stop: threading.Event | None = None
+
+    def heed(self) -> None:
+        """Raise `KeyboardInterrupt` if the run is to stop."""
+        if self.stop is not None and self.stop.is_set():
+            raise KeyboardInterrupt
+
+
+NEVER = Until()
+
+
+def run_plan(  # noqa: PLR0913 - all but three by name, each of another kind
+    store: Store,
+    plan: Plan,
+    executor: Executor,
+    *,
+    reducer: Reducer | None = None,
+    quiet: bool = False,
+    show: ShowsProgress = show_progress,
+    until: Until = NEVER,
+    watch: Watch | None = None,
+) -> Manifest:
+    """Do what a plan says, and write the manifest.
+
+    A run that is complete is not done again. A run that is interrupted leaves the chunks that were done and a manifest
+    that says so; the same plan carries on from there.
+
+    Args:
+        store: the target that the plan was made for.
+        plan: what to do.
+        executor: where to do it.
+        reducer: where parts that lie in the store are reduced; None for here.
+        quiet: show no progress.
+        show: shows the progress.
+        until: what ends the run before its time; a run that gives up says why in its manifest's notes.
+        watch: what else is to be known of the run.
+
+    Raises:
+        StoreNotAvailableError: the store can't be used.
+        MyceliumError: what a stage's fit says of data that can't be fitted.
+        KeyboardInterrupt: Ctrl-C, here or in the thread that gave `until`, after the manifest was written.
+    """
+    before = read_finished(store, plan)
+    if before is not None:
+        return before
+    return _Running(store, plan, executor, reducer, show, until, watch, quiet).run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """What a fit has found: where its artifact is, and what it concluded."""
+
+    ref: ObjectRef | None = None
+    result: Result = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Running:
+    """A run under way: what `run_plan` was given, and what became of the chunks so far."""
+
+    store: Store
+    plan: Plan
+    executor: Executor
+    reducer: Reducer | None
+    show: ShowsProgress
+    until: Until
+    watch: Watch | None
+    quiet: bool
+    outcomes: list[Outcome] = field(default_factory=list)
+    fitted: _Fitted = field(default_factory=_Fitted)
+    started_s: float = field(default_factory=time.monotonic)
+
+    def run(self) -> Manifest:
+        plan, tree = self.plan, PartTree(self.plan.stage, self.store, self.plan.run_id, self.reducer)
+        try:
+            self.fitted = self._fit()
+            stopped = self._map(tree)
+        except FitError as error:
+            self.outcomes.extend(outcome for outcome in error.outcomes if isinstance(outcome, Outcome))
+            if not self.outcomes and not plan.lost:
+                raise
+            return self._finish({})
+        except KeyboardInterrupt:
+            self._finish({})
+            raise
+        if stopped is not None:
+            return self._finish({}, stopped=stopped)
+        total = tree.finish()
+        if total is None:
+            return self._finish({})
+        result = self.fitted.result | plan.stage.conclude(total, plan.params)
+        return self._finish(result, _gather(self.store, plan, total))
+
+    def _fit(self) -> _Fitted:
+        """Find the artifact of a run whose stage has a fit: there already, another run's, or by asking every chunk.
+
+        Raises:
+            FitError: not every chunk can be asked.
+        """
+        store, plan, fit = self.store, self.plan, self.plan.stage.fit
+        if fit is None or not plan.tasks:
+            return _Fitted()
+        ref = look_for_artifact(store, plan.run_id)
+        if ref is None and plan.fit is not None:
+            ref = put_artifact(store, plan.run_id, open_store(plan.source_uri).get(plan.fit.key))
+        if ref is None:
+            if plan.lost:
+                raise FitError(f"a fit needs every chunk, and {len(plan.lost)} of {plan.n_chunks} are lost")
+            rounds = Rounds(store, plan.stage, plan.tasks, self._run_tasks, self.reducer, self.quiet, self.show)
+            ref = rounds.find_artifact(plan.params)
+        return _Fitted(ref, fit.conclude(decode_part(store.get(ref.key)), plan.params))
+
+    def _map(self, tree: PartTree) -> str | None:
+        """Run the tasks; return why the run is to end before its time, or None."""
+        plan = self.plan
+        tasks = [task if task.found else replace(task, broadcast=self.fitted.ref) for task in plan.tasks]
+        failures = FailureCount(self.until.policy, plan.n_chunks)
+        with self.show(plan.stage.name, len(tasks) + len(plan.lost), quiet=self.quiet) as progress:
+            progress.advance(len(plan.lost), failed=True)
+            for result in self._run_tasks(tasks):
+                self.outcomes.append(result.outcome)
+                tree.take(result)
+                progress.note = "" if self.watch is None else self.watch.describe()
+                progress.advance(count=result.outcome.n_problems, failed=result.outcome.status == "failed")
+                stopped = failures.add(result.outcome)
+                if stopped is not None:
+                    return stopped
+        return None
+
+    def _run_tasks(self, tasks: Sequence[Task]) -> Iterator[TaskResult]:
+        with _closing(self.executor.run(tasks, self.plan.source_uri, self.store.uri)) as results:
+            for result in results:
+                yield result
+                self.until.heed()
+
+    def _finish(self, result: Result, gathered: tuple[ObjectRef, ...] = (), stopped: str | None = None) -> Manifest:
+        plan = self.plan
+        by_id = {outcome.chunk_id: outcome for outcome in (*plan.lost, *self.outcomes)}
+        manifest = Manifest(
+            run_id=plan.run_id,
+            provenance=plan.provenance,
+            stage=plan.stage.name,
+            stage_version=plan.stage.version,
+            params=msgspec.to_builtins(plan.params),
+            commit=code_version(),
+            executor=self.executor.name,
+            inputs=plan.inputs,
+            finished_s=time.time(),
+            wall_s=time.monotonic() - self.started_s,
+            complete=sum(outcome.status != "failed" for outcome in by_id.values()) == plan.n_chunks,
+            n_chunks=plan.n_chunks,
+            outcomes=tuple(by_id[chunk_id] for chunk_id in sorted(by_id)),
+            result=result,
+            notes=({} if self.watch is None else self.watch.notes()) | ({"stopped": stopped} if stopped else {}),
+            gathered=gathered,
+            fit=self.fitted.ref,
+        )
+        write_manifest(self.store, manifest, plan.stage.writes)
+        return manifest
+
+
+@contextlib.contextmanager
+def _closing(results: Iterator[TaskResult]) -> Iterator[Iterator[TaskResult]]:
+    """Let an executor that is left before its end let go of what it holds: workers, connections."""
+    try:
+        yield results
+    finally:
+        if isinstance(results, Generator):
+            results.close()
+
+
+def _gather(store: Store, plan: Plan, total: pa.Table) -> tuple[ObjectRef, ...]:
+    """Write what a stage makes of its last part, if it makes something; a run that is taken up again writes it anew."""
+    stage = plan.stage
+    if stage.gathers is None or stage.gather is None:
+        return ()
+    header = Header(
+        dataset=stage.gathers.name,
+        version=stage.gathers.version,
+        chunk_id=GATHERED_CHUNK,
+        provenance=plan.provenance,
+        stage=f"{stage.name} v{stage.version}",
+        params=msgspec.to_builtins(plan.params),
+        n_input=total.num_rows,
+    )
+    data = encode_chunk(stage.gathers, stage.gather(total, plan.params), header)
+    key = chunk_key(stage.gathers, plan.run_id, GATHERED_CHUNK)
+    store.put(key, data, mode="overwrite")
+    return (ObjectRef(stage.gathers.name, key, len(data), digest(data)),)
+
+
+def code_version() -> str:
+    """Return the package's version and, in a checkout, its commit."""
+    version = importlib.metadata.version("mycelium")
+    checkout = Path(__file__).parent.parent
+    if not (checkout / ".git").exists():
+        return version
+    try:
+        asked = subprocess.run(  # noqa: S603 - constant arguments
+            ["git", "-C", str(checkout), "rev-parse", "--short=12", "HEAD"],  # noqa: S607 - the user's own git
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return version
+    return f"{version}+{asked.stdout.strip()}" if asked.returncode == 0 else version

@@ -1,0 +1,212 @@
+"""Runs of several inputs: which are read, what they must share, what is done about a chunk that one of them lacks."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from mycelium.errors import WrongDatasetError
+from mycelium.manifest import Manifest
+from mycelium.plan import plan_run
+from mycelium.run import run_plan
+from mycelium.schema import Column, Dataset, Provenance, Result, decode_chunk
+from mycelium.stage import Stage
+from mycelium.store import MemoryStore
+from mycelium.task import Task, TaskResult, run_task
+from tests.builders import build_run
+
+BEFORE = Provenance("gsm8k", "GSM8K")
+TAUGHT = Provenance("gsm8k", "GSM8K", "teacher@0123456789ab")
+
+
+def _dataset(name: str) -> Dataset:
+    columns = (Column("problem_id", pa.string(), "an id"), Column("value", pa.int64(), "a number"))
+    return Dataset(name, 1, "a row", columns)
+
+
+ONE, TWO, BEATS, SUMS, TOTAL = (_dataset(name) for name in ("one", "two", "beats", "sums", "total"))
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    """Which inputs there are."""
+
+    beats: bool = field(default=False, metadata={"help": "Read beats."})
+
+
+def _choose(params: Params) -> tuple[Dataset, ...]:
+    return (ONE, TWO, BEATS) if params.beats else (ONE, TWO)
+
+
+def _add(tables: Sequence[pa.Table], params: Params) -> list[pa.Table]:
+    assert len(tables) == len(_choose(params))
+    return [pa.concat_tables([table.select(["problem_id", "value"]) for table in tables])]
+
+
+def _total(tables: Sequence[pa.Table]) -> pa.Table:
+    value = pc.sum(pa.concat_tables(tables)["value"]).as_py() or 0
+    return pa.table({"problem_id": ["all"], "value": [value]}, schema=TOTAL.arrow_schema())
+
+
+STAGE = Stage(
+    name="sums",
+    version=1,
+    summary="add",
+    reads=(ONE, TWO, BEATS),
+    writes=(SUMS,),
+    params=Params(),
+    map=_add,
+    summarize=_total,
+    reduce=_total,
+    conclude=lambda total, _params: {"totals": [{"value": total["value"][0].as_py()}]},
+    choose=_choose,
+    optional=(BEATS,),
+    gathers=TOTAL,
+    gather=lambda total, _params: total,
+)
+
+
+class Inline:
+    """Runs tasks in this process."""
+
+    name = "inline"
+
+    def __init__(self, store: MemoryStore, stage: Stage[Any] = STAGE) -> None:
+        self.store, self.stage = store, stage
+
+    def run(self, tasks: Sequence[Task], source_uri: str, target_uri: str) -> Iterator[TaskResult]:
+        for task in tasks:
+            yield run_task(task, self.stage, Params(**task.params), self.store, self.store)  # type: ignore[arg-type]
+
+
+def rows(*values: int) -> pa.Table:
+    return pa.table({"problem_id": [f"q{value}" for value in values], "value": list(values)})
+
+
+def build(store: MemoryStore, dataset: Dataset, tables: Sequence[pa.Table], of: Provenance = BEFORE) -> Manifest:
+    return build_run(store, tables, dataset, f"gsm8k-{dataset.name}", provenance=of).manifest
+
+
+def total(store: MemoryStore, params: Params, inputs: Sequence[Manifest]) -> Manifest:
+    return run_plan(store, plan_run(store, store, STAGE, params, inputs), Inline(store), quiet=True)
+
+
+def test_what_is_read_follows_from_the_parameters() -> None:
+    store = MemoryStore()
+    inputs = [build(store, ONE, [rows(1)]), build(store, TWO, [rows(10)]), build(store, BEATS, [rows(100)])]
+    without, with_beats = total(store, Params(), inputs[:2]), total(store, Params(beats=True), inputs)
+    assert (without.result["totals"], without.inputs) == ([{"value": 11}], ("one/gsm8k-one", "two/gsm8k-two"))
+    assert (with_beats.result["totals"], len(with_beats.inputs)) == ([{"value": 111}], 3)
+    assert without.run_id != with_beats.run_id
+
+
+def test_what_was_made_before_a_teacher_came_in_goes_with_any_teacher() -> None:
+    store = MemoryStore()
+    inputs = [build(store, ONE, [rows(1)]), build(store, TWO, [rows(10)]), build(store, BEATS, [rows(100)], TAUGHT)]
+    manifest = total(store, Params(beats=True), inputs)
+    assert manifest.complete
+    assert manifest.provenance == TAUGHT
+
+
+def test_a_chunk_without_the_teacher_that_its_run_has_is_refused() -> None:
+    store = MemoryStore()
+    beats = build_run(store, [rows(100)], BEATS, provenance=TAUGHT, chunk_provenance=lambda _: BEFORE).manifest
+    inputs = [build(store, ONE, [rows(1)]), build(store, TWO, [rows(10)]), beats]
+    (outcome,) = total(store, Params(beats=True), inputs).outcomes
+    assert "of teacher 'teacher@0123456789ab', and the chunk is of teacher None" in (outcome.error or "")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [Provenance("math", "GSM8K"), Provenance("gsm8k", "MATH"), Provenance("gsm8k", "GSM8K", "someone else")],
+    ids=["name", "origin", "teacher"],
+)
+def test_inputs_of_several_places_are_refused(other: Provenance) -> None:
+    store = MemoryStore()
+    inputs = [build(store, ONE, [rows(1)], TAUGHT), build(store, TWO, [rows(10)], other)]
+    turned = replace(STAGE, choose=lambda _: (TWO, ONE))
+    for stage, ordered in ((STAGE, inputs), (turned, inputs[::-1])):
+        with pytest.raises(WrongDatasetError, match="come from one place"):
+            plan_run(store, store, stage, Params(), ordered)
+
+
+def test_a_chunk_that_an_input_lacks_fails_by_name_and_is_not_dropped() -> None:
+    store = MemoryStore()
+    inputs = [build(store, ONE, [rows(1), rows(2)]), build(store, TWO, [rows(10)])]
+    manifest = total(store, Params(), inputs)
+    assert (manifest.complete, manifest.n_chunks) == (False, 2)
+    (failed,) = manifest.failed
+    assert failed.chunk_id == "00001"
+    assert "chunk 00001 is not in two/gsm8k-two" in (failed.error or "")
+
+
+def test_a_chunk_that_an_optional_input_lacks_is_read_as_empty() -> None:
+    store = MemoryStore()
+    inputs = [
+        build(store, ONE, [rows(1), rows(2)]),
+        build(store, TWO, [rows(10), rows(20)]),
+        build(store, BEATS, [rows(100)]),
+    ]
+    manifest = total(store, Params(beats=True), inputs)
+    assert manifest.complete
+    assert manifest.result["totals"] == [{"value": 133}]
+
+
+def test_a_task_that_names_too_few_inputs_fails() -> None:
+    store = MemoryStore()
+    inputs = [build(store, ONE, [rows(1)]), build(store, TWO, [rows(10)])]
+    (task,) = plan_run(store, store, STAGE, Params(), inputs).tasks
+    result = run_task(replace(task, inputs=task.inputs[:1]), STAGE, Params(), store, store)
+    assert "chunk 00000 of two is read here, and the task names none" in (result.outcome.error or "")
+
+
+def test_what_the_last_part_becomes_is_written_and_recorded() -> None:
+    store = MemoryStore()
+    inputs = [build(store, ONE, [rows(1), rows(2)]), build(store, TWO, [rows(10), rows(20)])]
+    manifest = total(store, Params(), inputs)
+    (ref,) = manifest.gathered
+    assert ref.key == f"total/{manifest.run_id}/00000.parquet"
+    table, header = decode_chunk(store.get(ref.key), TOTAL)
+    assert table["value"].to_pylist() == [33]
+    assert (header.stage, header.provenance) == ("sums v1", BEFORE)
+
+
+def test_what_parameters_leave_open_is_settled_by_what_the_inputs_concluded() -> None:
+    store = MemoryStore()
+    inputs = [build(store, ONE, [rows(1)], BEFORE), build(store, TWO, [rows(10)], BEFORE)]
+    inputs[1] = replace(inputs[1], result={"totals": [{"value": 10}]})
+    settled: list[str] = []
+
+    def settle(params: Params, results: Mapping[str, Result]) -> Params:
+        settled.append(" ".join(results))
+        return replace(params, beats=bool(results["two"].get("totals")))
+
+    # Whatever was settled is part of the run's identity and of its record, as if it had been asked for.
+    plan = plan_run(store, store, replace(STAGE, settle=settle, choose=lambda _: (ONE, TWO)), Params(), inputs)
+    assert settled == ["one two"]
+    assert plan.params == Params(beats=True)
+    assert plan.tasks[0].params == {"beats": True}
+    assert (
+        plan.run_id
+        == plan_run(store, store, replace(STAGE, choose=lambda _: (ONE, TWO)), Params(beats=True), inputs).run_id
+    )
+
+
+def test_a_stage_without_parameters_for_it_reads_all() -> None:
+    assert replace(STAGE, choose=None).inputs(Params()) == STAGE.reads
+
+
+def test_what_the_last_part_became_is_one_of_the_runs_objects_and_made_anew_if_it_is_lost() -> None:
+    store = MemoryStore()
+    inputs = [build(store, ONE, [rows(1), rows(2)]), build(store, TWO, [rows(10), rows(20)])]
+    first = total(store, Params(), inputs)
+    (ref,) = first.gathered
+    assert ("gathered", ref) in first.objects
+    store.delete(ref.key)
+    again = total(store, Params(), inputs)
+    assert again.gathered == first.gathered
+    assert decode_chunk(store.get(ref.key), TOTAL)[0]["value"].to_pylist() == [33]
+    assert {outcome.status for outcome in again.outcomes} == {"found"}
