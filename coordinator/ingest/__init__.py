@@ -1,0 +1,1 @@
+"""From files of problems and chains of thought to the dataset `problems`."""
