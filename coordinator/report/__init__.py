@@ -1,0 +1,1 @@
+"""One HTML page about a run, which opens from a file and without a network."""
