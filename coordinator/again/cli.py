@@ -1,0 +1,77 @@
+"""The commands `retry` and `run-task`."""
+
+from typing import Any
+
+import click
+
+from coordinator import tell
+from coordinator.options import open_named, with_executor
+from mycelium.command import EXIT_SOME_FAILED, json_option, store_option
+
+
+@with_executor
+@click.command()
+@click.argument("run")
+@click.option("--quiet", is_flag=True, help="No progress.")
+@store_option
+@json_option
+def retry(run: str, *, quiet: bool, store: str | None, as_json: bool, **where: Any) -> int:  # noqa: ANN401 - options
+    """Do what a run has left undone: its failed chunks, and those it never came to.
+
+    Stage, parameters and inputs are those of the run's manifest. If the code or the inputs have changed, it would be
+    another run, and is refused.
+
+    \b
+      python -m coordinator retry heartbeats/gsm8k-0123456789ab
+    """
+    from coordinator.again.rerun import plan_again
+    from coordinator.executors.choose import check_cloud_store, choose_executor
+    from mycelium.failures import parse_policy
+    from mycelium.manifest import find_run
+    from mycelium.run import Until, run_plan
+
+    until = Until(parse_policy(where.pop("max_failures")))
+    opened = open_named(store)
+    check_cloud_store(where["executor"], opened.uri)
+    plan = plan_again(opened, find_run(opened, run))
+    chosen = choose_executor(where.pop("executor"), plan.stage, where.pop("deployment"), **where)
+    manifest = run_plan(opened, plan, chosen.executor, reducer=chosen.reducer, quiet=quiet, until=until)
+    tell.tell_run(manifest, as_json=as_json)
+    return 0 if manifest.complete else EXIT_SOME_FAILED
+
+
+@click.command("run-task")
+@click.argument("stage")
+@click.argument("chunk")
+@click.option("--run", metavar="RUN", help="Run whose chunk it is. Default: the stage's run that ended last.")
+@click.option("--pdb", is_flag=True, help="Stop in the debugger where it fails.")
+@store_option
+def run_task_here(stage: str, chunk: str, run: str | None, pdb: bool, store: str | None) -> int:
+    """Do one chunk of a run in this process, write nothing, and show what comes of it.
+
+    What fails in a function or a worker fails here in the same way, with its whole traceback.
+
+    \b
+      python -m coordinator run-task heartbeat 42 --pdb
+    """
+    import traceback
+
+    from coordinator.again.rerun import do_task, find_task
+
+    opened = open_named(store)
+    one = find_task(opened, stage, chunk, run)
+    click.echo(
+        f"{stage} {one.task.run_id}, chunk {one.task.chunk_id}: reads {', '.join(r.key for r in one.task.inputs)}"
+    )
+    try:
+        tables = do_task(opened, one)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the user wants to see it
+        traceback.print_exception(error)
+        if pdb:
+            import pdb as debugger  # noqa: T100 - the user asked for it
+
+            debugger.post_mortem(error.__traceback__)
+        return EXIT_SOME_FAILED
+    for dataset, table in zip(one.stage.writes, tables, strict=True):
+        click.echo(f"{dataset.name}: {table.num_rows:,} rows, {table.num_columns} columns, {table.nbytes:,} bytes")
+    return 0

@@ -1,0 +1,1 @@
+"""Pairs out of the store: guarded, split, written for a trainer."""

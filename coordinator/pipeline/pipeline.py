@@ -1,0 +1,257 @@
+"""Plan a pipeline, and run it."""
+
+import dataclasses
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from coordinator.executors.choose import check_cloud_store, choose_executor
+from coordinator.executors.local import count_cores
+from coordinator.options import open_named
+from coordinator.pipeline.conduct import Conducted, conduct
+from coordinator.pipeline.estimate import lambda_usd, measure_pace
+from coordinator.pipeline.given import Given
+from coordinator.pipeline.way import Step, find_way
+from lambdas.stages import find_stage, stage_names
+from mycelium.datasets import PROBLEMS
+from mycelium.errors import UserInputError
+from mycelium.failures import FailurePolicy, parse_policy
+from mycelium.manifest import Manifest, find_run, latest_run
+from mycelium.plan import Plan, plan_run, read_finished
+from mycelium.progress import ShowsProgress, show_together
+from mycelium.run import Until, run_plan
+from mycelium.stage import Stage
+from mycelium.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a user asks for; `run-pipeline --help` says what each means."""
+
+    targets: tuple[str, ...]
+    problems: str | None = None
+    inputs: tuple[str, ...] = ()
+    limit: int | None = None
+    settings: tuple[str, ...] = ()
+    executor: str = "local"
+    deployment: str = "mycelium"
+    max_workers: int | None = None
+    max_concurrency: int | None = None
+    max_failures: str | None = None
+    store: str | None = None
+
+    @property
+    def policy(self) -> FailurePolicy:
+        """How much failure each stage bears."""
+        return parse_policy(self.max_failures)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What one stage of a way is expected to take.
+
+    Attributes:
+        step: the stage and its place.
+        reads: the datasets that it reads, and whence: a run, or the stage that makes them.
+        n_chunks: chunks that it will have; of a stage whose input is not made yet, as many as its inputs are to have.
+        n_found: chunks that are there already; None where that can't be known before its input is made.
+        wall_s: how long it will take here; None if it never ran in this store.
+        usd: what Lambda takes for it; None as above.
+    """
+
+    step: Step
+    reads: tuple[str, ...]
+    n_chunks: int
+    n_found: int | None
+    wall_s: float | None
+    usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A pipeline, ready to run.
+
+    Attributes:
+        request: what was asked for.
+        store: where all of it is.
+        given: the runs that it starts from.
+        way: the stages, in order.
+        params: the parameters of each, by stage.
+        expected: what each is expected to take, in order.
+    """
+
+    request: Request
+    store: Store
+    given: Given
+    way: tuple[Step, ...]
+    params: Mapping[str, Any]
+    expected: tuple[Expected, ...]
+
+
+def plan_pipeline(request: Request) -> Planned:
+    """Find the way to what is asked for, and what it will take.
+
+    Raises:
+        UserInputError: a stage, a run or a parameter is not known, or something that no stage makes is missing.
+    """
+    parse_policy(request.max_failures)
+    stages = {name: find_stage(name) for name in stage_names()}
+    for target in request.targets:
+        find_stage(target)  # names the nearest, if there is none
+    store = _open(request)
+    problems = find_run(store, request.problems, PROBLEMS.name) if request.problems else latest_run(store, PROBLEMS)
+    given = Given(store, problems, stages.keys(), request.inputs, request.limit)
+    params = read_settings(request.settings, stages)
+    way = find_way(request.targets, stages, params, given.has)
+    check_settings(request.settings, [step.stage.name for step in way])
+    return Planned(request, store, given, way, params, _expect(store, given, way, params, request))
+
+
+def run_planned(planned: Planned, *, quiet: bool = False) -> Conducted:
+    """Run what is missing of a pipeline.
+
+    Raises:
+        StoreNotAvailableError: the store can't be used.
+        KeyboardInterrupt: Ctrl-C; the same call carries on.
+    """
+    request = planned.request
+    with show_together() as show:
+
+        def run_step(step: Step, manifests: Mapping[str, Manifest], stop: threading.Event) -> Manifest:
+            return _run_step(planned, step, manifests, stop, show, quiet=quiet)
+
+        return conduct(planned.way, run_step, 1 if request.max_workers == 1 else 4)
+
+
+def _run_step(
+    planned: Planned,
+    step: Step,
+    manifests: Mapping[str, Manifest],
+    stop: threading.Event,
+    show: ShowsProgress,
+    *,
+    quiet: bool,
+) -> Manifest:
+    request, store = planned.request, planned.store
+    plan = _plan_step(store, planned.given, step, planned.params[step.stage.name], manifests)
+    chosen = choose_executor(
+        request.executor,
+        step.stage,
+        request.deployment,
+        max_workers=request.max_workers,
+        max_concurrency=request.max_concurrency,
+    )
+    return run_plan(
+        store, plan, chosen.executor, reducer=chosen.reducer, quiet=quiet, show=show, until=Until(request.policy, stop)
+    )
+
+
+def _plan_step(
+    store: Store,
+    given: Given,
+    step: Step,
+    params: Any,  # noqa: ANN401 - the stage's own
+    manifests: Mapping[str, Manifest],
+) -> Plan:
+    inputs = [
+        given.manifest(dataset) if source is None else manifests[source]
+        for dataset, source in zip(step.reads, step.sources, strict=True)
+    ]
+    return plan_run(store, store, step.stage, params, inputs)
+
+
+def read_settings(settings: Sequence[str], stages: Mapping[str, Stage[Any]]) -> dict[str, Any]:
+    """Return the parameters of each stage, by its name, from ``stage.name=value``.
+
+    Raises:
+        UserInputError: no stage has such a parameter, or the value is none of its type.
+    """
+    changed: dict[str, dict[str, str]] = {name: {} for name in stages}
+    for setting in settings:
+        stage, name, value = _split_setting(setting)
+        known = [field.name for field in dataclasses.fields(find_stage(stage).params)]
+        if name not in known:
+            raise UserInputError(f"--set {setting}: {stage} has the parameters {', '.join(known)}")
+        changed[stage][name] = value
+    return {name: _set_params(stage, changed[name]) for name, stage in stages.items()}
+
+
+def check_settings(settings: Sequence[str], way: Sequence[str]) -> None:
+    """Refuse a setting of a stage that does not run: whoever made it expects it to matter.
+
+    Raises:
+        UserInputError: there is one.
+    """
+    for setting in settings:
+        if _split_setting(setting)[0] not in way:
+            raise UserInputError(f"--set {setting}: the stages of this pipeline are {', '.join(way)}")
+
+
+def _split_setting(setting: str) -> tuple[str, str, str]:
+    left, equals, value = setting.partition("=")
+    stage, dot, name = left.replace("-", "_").partition(".")
+    if not equals or not dot:
+        raise UserInputError(f"--set takes STAGE.NAME=VALUE; got {setting!r}")
+    return stage, name, value
+
+
+def _set_params(stage: Stage[Any], changed: dict[str, str]) -> Any:  # noqa: ANN401 - the stage's own
+    plain = msgspec.to_builtins(stage.params) | changed
+    try:
+        return msgspec.convert(plain, type(stage.params), strict=False)  # not strict: numbers and booleans from text
+    except (msgspec.ValidationError, ValueError) as error:
+        raise UserInputError(f"--set {stage.name}: {error} (of the parameters of {stage.name})") from None
+
+
+def _open(request: Request) -> Store:
+    """Open the store named; else the bucket of the deployment, if a cloud executor is to be used."""
+    if request.executor == "local":
+        return open_named(request.store)
+    from coordinator.deployment import find_deployment  # noqa: PLC0415 - only the cloud pays for boto3
+
+    store = open_named(request.store or f"s3://{find_deployment(request.deployment, None).bucket}")
+    check_cloud_store(request.executor, store.uri)
+    return store
+
+
+def _expect(
+    store: Store, given: Given, way: Sequence[Step], params: Mapping[str, Any], request: Request
+) -> tuple[Expected, ...]:
+    """Plan as far as the inputs are there, and estimate beyond."""
+    expected: dict[str, Expected] = {}
+    finished: dict[str, Manifest] = {}
+    n_problems = sum(outcome.n_problems for outcome in given.problems.outcomes)
+    n_workers = request.max_workers or count_cores()
+    for step in way:
+        stage = step.stage
+        reads = tuple(
+            f"{dataset.name}/{given.manifest(dataset).run_id}" if source is None else f"{dataset.name} of {source}"
+            for dataset, source in zip(step.reads, step.sources, strict=True)
+        )
+        n_found: int | None = None
+        if step.after <= finished.keys():
+            plan = _plan_step(store, given, step, params[stage.name], finished)
+            n_chunks, n_found = plan.n_chunks, plan.n_found
+            manifest = read_finished(store, plan)
+            if manifest is not None:
+                finished[stage.name] = manifest
+        else:
+            n_chunks = min(
+                given.manifest(dataset).n_chunks if source is None else expected[source].n_chunks
+                for dataset, source in zip(step.reads, step.sources, strict=True)
+            )
+        left = 1.0 if n_found is None else (n_chunks - n_found) / max(n_chunks, 1)
+        pace = measure_pace(store, stage)
+        task_s = None if pace is None else pace.task_s * n_problems * left
+        expected[stage.name] = Expected(
+            step,
+            reads,
+            n_chunks,
+            n_found,
+            None if task_s is None else task_s / min(n_workers, max(n_chunks, 1)),
+            None if task_s is None else lambda_usd(stage, task_s, round(n_chunks * left)),
+        )
+    return tuple(expected.values())

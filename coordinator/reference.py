@@ -1,0 +1,99 @@
+"""The generated pages: datasets and the command line, from the code that they describe.
+
+python -m coordinator.reference        # writes docs/datasets.md and docs/cli.md; a test holds them current
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from coordinator.cli import coordinator
+from lambdas.stages import find_stage, stage_names
+from mycelium.datasets import (
+    ATTENTION,
+    CONNECTIVITY,
+    DIVERGENCE,
+    EMBEDDINGS,
+    ENTROPY,
+    IAF,
+    PROBLEMS,
+    RECEIVED,
+    TOKENS,
+)
+from mycelium.schema import Dataset
+
+DOCS = Path(__file__).parent.parent / "docs"
+_MADE = "<!-- Made by `python -m coordinator.reference`; tested to be current. -->"
+
+
+def describe_datasets() -> str:
+    """Return the page of datasets, as Markdown."""
+    written = {dataset.name: (dataset, f"stage `{name}`") for name, dataset in _written_by_stages()}
+    makers = {
+        PROBLEMS.name: (PROBLEMS, "`coordinator ingest`"),
+        TOKENS.name: (TOKENS, "`gpu_workers extract`"),
+        **written,
+        EMBEDDINGS.name: (EMBEDDINGS, "`gpu_workers embed`, or by stage `embeddings` without a model"),
+        ATTENTION.name: (ATTENTION, "`gpu_workers extract`"),
+        **{
+            dataset.name: (dataset, "`gpu_workers extract` and stage `iaf`")
+            for dataset in (IAF, ENTROPY, CONNECTIVITY, DIVERGENCE, RECEIVED)
+        },
+    }
+    parts = ["# Datasets", "", _MADE, ""]
+    for dataset, maker in makers.values():
+        parts += [
+            f"## {dataset.name}",
+            "",
+            f"Version {dataset.version}, written by {maker}. A row is {dataset.meaning}.",
+        ]
+        if dataset.row_group_by:
+            parts.append(f"Each {dataset.row_group_by} has a row group of its own.")
+        parts += ["", "| column | type | what it holds |", "|---|---|---|"]
+        for column in dataset.columns:
+            may = "; may be missing" if column.nullable else ""
+            parts.append(f"| `{column.name}` | {column.type} | {column.meaning}{may} |")
+        if dataset.head_type is not None:
+            parts.append(f"| `head_000`, `head_001`, … | {dataset.head_type} | the value of each head |")
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _written_by_stages() -> Iterator[tuple[str, Dataset]]:
+    for name in stage_names():
+        stage = find_stage(name)
+        for dataset in (*stage.writes, *filter(None, [stage.gathers])):
+            yield name, dataset
+
+
+def describe_cli() -> str:
+    """Return the page of commands, as Markdown."""
+    parts = ["# Commands", "", _MADE, ""]
+    for words, command in _walk(coordinator, ("python -m coordinator",)):
+        # The help option's names are said, because click keeps those of whoever asks first.
+        context = click.Context(
+            command, info_name=" ".join(words), terminal_width=100, help_option_names=["-h", "--help"]
+        )
+        parts += [f"## {' '.join(words[1:]) or words[0]}", "", "```", command.get_help(context), "```", ""]
+    return "\n".join(parts)
+
+
+def _walk(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    yield words, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            if found is not None:
+                yield from _walk(found, (*words, name))
+
+
+def main() -> None:
+    """Write the pages."""
+    (DOCS / "datasets.md").write_text(describe_datasets())
+    (DOCS / "cli.md").write_text(describe_cli())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""Take a run from one store to another, with all it was made of. A folder is a store: this is export and import.
+
+Objects go first and manifests last, so that a run is in the new store whole or not at all; going on after an
+interruption copies only what is missing.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from mycelium.errors import ChunkDamagedError, ObjectExistsError, ObjectNotFoundError, UserInputError
+from mycelium.manifest import Manifest, ObjectRef, digest, list_runs, manifest_key, read_manifest
+from mycelium.store import Store
+
+N_THREADS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What was taken along.
+
+    Attributes:
+        runs: the runs, as ``dataset/run id``.
+        n_copied: objects copied.
+        n_found: objects that were there already, with the same bytes.
+        size: bytes copied.
+    """
+
+    runs: tuple[str, ...]
+    n_copied: int
+    n_found: int
+    size: int
+
+
+def find_ancestry(store: Store, manifest: Manifest, *, with_inputs: bool) -> list[Manifest]:
+    """Return a run and, if wanted, every run that it was made of that the store still has.
+
+    Args:
+        store: where they are.
+        manifest: the run.
+        with_inputs: whether to follow its inputs.
+    """
+    found, waiting = {manifest.run_id: manifest}, list(manifest.parents) if with_inputs else []
+    while waiting:
+        dataset, _, run_id = waiting.pop().rpartition("/")
+        if run_id in found:
+            continue
+        try:
+            found[run_id] = read_manifest(store, dataset, run_id)
+        except ObjectNotFoundError:
+            raise UserInputError(
+                f"run {dataset}/{run_id}, of which {manifest.run_id} was made, is not in {store.uri}: "
+                f"leave --with-inputs out"
+            ) from None
+        waiting += found[run_id].parents
+    return list(found.values())
+
+
+def carry_runs(
+    source: Store, target: Store, manifests: Sequence[Manifest], advance: Callable[[ObjectRef], None]
+) -> Carried:
+    """Copy runs; every object is checked against its manifest on the way.
+
+    Args:
+        source: where they are.
+        target: where they go.
+        manifests: the runs.
+        advance: called with each object when it is in the target.
+
+    Raises:
+        ChunkDamagedError: an object's bytes are not those of its manifest; nothing of its run becomes visible.
+        UserInputError: the target has an object of that name with other bytes.
+    """
+    refs = [ref for manifest in manifests for _, ref in manifest.objects]
+    copied = found = size = 0
+    with ThreadPoolExecutor(N_THREADS) as pool:
+        for ref, is_new in zip(refs, pool.map(lambda ref: _copy(source, target, ref), refs), strict=True):
+            copied, found, size = copied + is_new, found + (not is_new), size + ref.size * is_new
+            advance(ref)
+    names = []
+    for manifest in manifests:
+        for dataset in _datasets(source, manifest):
+            key = manifest_key(dataset, manifest.run_id)
+            target.put(key, msgspec.json.format(msgspec.json.encode(manifest), indent=1), mode="overwrite")
+            names.append(f"{dataset}/{manifest.run_id}")
+    return Carried(tuple(names), copied, found, size)
+
+
+def _datasets(source: Store, manifest: Manifest) -> Iterator[str]:
+    """Yield the datasets beside which the source has a run's manifest."""
+    return (dataset for dataset, run_id in list_runs(source) if run_id == manifest.run_id)
+
+
+def _copy(source: Store, target: Store, ref: ObjectRef) -> bool:
+    """Copy one object; return False if it was there."""
+    try:
+        data = source.get(ref.key)
+    except ObjectNotFoundError:
+        raise ChunkDamagedError(f"{ref.key} is gone from {source.uri}, though its run's manifest names it") from None
+    if len(data) != ref.size or digest(data) != ref.sha256:
+        raise ChunkDamagedError(f"{ref.key} in {source.uri} has other bytes than its run's manifest says")
+    try:
+        target.put(ref.key, data, mode="create")
+    except ObjectExistsError:
+        if digest(target.get(ref.key)) == ref.sha256:
+            return False
+        raise UserInputError(f"{target.uri} has another {ref.key}: carry the run to another store") from None
+    return True

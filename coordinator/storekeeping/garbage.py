@@ -1,0 +1,110 @@
+"""What no manifest refers to: chunks of runs that were cut off and never carried on, parts of runs long finished.
+
+Only keys of the form ``<dataset>/<run id>/…`` of datasets that are known, and ``parts/<run id>/…``,
+``work/<run id>/…`` and ``fits/<run id>/…``, are ever looked at; whatever else lies in a bucket is none of ours.
+
+A run that is under way has no manifest yet. So what was written lately is kept, whoever wrote it.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby
+
+from mycelium.errors import ObjectNotFoundError
+from mycelium.fit import FITS
+from mycelium.manifest import Manifest, list_runs, read_manifest
+from mycelium.store import ObjectInfo, Store
+
+SCRATCH = ("parts", "work", FITS)
+"""Where runs leave what only they need; of a fit all but its artifact."""
+
+N_THREADS = 16
+"""Deletions in flight: each is a request of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Litter:
+    """The objects of one run that no manifest refers to.
+
+    Attributes:
+        place: ``dataset/run id``.
+        reason: why nothing needs them.
+        keys: their keys.
+        size: their bytes.
+        age_s: how long ago the youngest was written.
+    """
+
+    place: str
+    reason: str
+    keys: tuple[str, ...]
+    size: int
+    age_s: float
+
+
+def find_litter(
+    store: Store, datasets: Collection[str], min_age_s: float, clock: Callable[[], float]
+) -> Iterator[Litter]:
+    """Yield what may go, one run at a time, in the order of keys.
+
+    In memory there are the names of all runs, and one run's listing and manifest.
+
+    Args:
+        store: where to look.
+        datasets: the names of the datasets that chunks may be of.
+        min_age_s: what was written less than this ago is kept.
+        clock: the time, seconds since the epoch.
+    """
+    run_ids = {run_id for _, run_id in list_runs(store)}
+    for place, infos in groupby(_list_outputs(store, (*datasets, *SCRATCH)), key=_place):
+        dataset, _, run_id = place.partition("/")
+        left = _unneeded(store, dataset, run_id, list(infos), run_ids)
+        if left is None or not left[1]:
+            continue
+        reason, unneeded = left
+        age_s = clock() - max(info.modified_s for info in unneeded)
+        if age_s >= min_age_s:
+            keys = tuple(info.key for info in unneeded)
+            yield Litter(place, reason, keys, sum(info.size for info in unneeded), age_s)
+
+
+def delete_litter(store: Store, litter: Litter) -> None:
+    """Delete what was found."""
+    with ThreadPoolExecutor(N_THREADS) as pool:
+        for _ in pool.map(store.delete, litter.keys):
+            pass  # the first error is raised here
+
+
+def _list_outputs(store: Store, places: Collection[str]) -> Iterator[ObjectInfo]:
+    for place in sorted(set(places)):
+        yield from (info for info in store.list(f"{place}/") if info.key.count("/") >= 2)
+
+
+def _place(info: ObjectInfo) -> str:
+    return "/".join(info.key.split("/", 2)[:2])
+
+
+def _unneeded(
+    store: Store, dataset: str, run_id: str, infos: list[ObjectInfo], run_ids: Collection[str]
+) -> tuple[str, list[ObjectInfo]] | None:
+    """Return why some objects of a run are not needed, and which; None if all are."""
+    if dataset in SCRATCH:
+        manifests = _manifests_of(store, run_id) if run_id in run_ids else []
+        # A run that is not complete may be carried on from what it has left.
+        if not any(manifest.complete for manifest in manifests):
+            return None
+        kept = {manifest.fit.key for manifest in manifests if manifest.fit is not None}
+        return "its run is finished", [info for info in infos if info.key not in kept]
+    try:
+        manifest = read_manifest(store, dataset, run_id)
+    except ObjectNotFoundError:
+        # What is made of a run's last part has no manifest of its own: that of the run's chunks names it.
+        gathered = {ref.key for manifest in _manifests_of(store, run_id) for ref in manifest.gathered}
+        left = [info for info in infos if info.key not in gathered]
+        return "its run was cut off, and has no manifest", left
+    named = {ref.key for outcome in manifest.outcomes for ref in outcome.outputs}
+    return "its run's manifest does not name it", [info for info in infos if info.key not in named]
+
+
+def _manifests_of(store: Store, run_id: str) -> list[Manifest]:
+    return [read_manifest(store, *run) for run in list_runs(store) if run[1] == run_id]
