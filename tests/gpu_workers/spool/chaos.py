@@ -173,8 +173,8 @@ class Sampler:
     Args:
         folder: what is added up.
         pause_s: between two sums.
-        lock: the file to lock for each sum; None for a folder that has no such rule: its sum may then be a little more than
-            was ever there at once.
+        lock: the file to lock for each sum; None for a folder that has no such rule: its sum may then be a little
+            more than was ever there at once.
     """
 
     def __init__(self, folder: Path, pause_s: float = 0.001, lock: Path | None = None) -> None:
