@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from lambdas.stages import find_stage, stage_names
+from mycelium.datasets import PROBLEMS
 from mycelium.errors import ObjectNotFoundError, UnknownRunError, UserInputError
+from mycelium.fleet import WRITTEN
 from mycelium.manifest import Manifest, ObjectRef, find_run, latest_run, list_runs, read_manifest
 from mycelium.schema import Dataset
 from mycelium.stage import Stage
@@ -41,6 +44,13 @@ def find_inputs(store: Store, stage: Stage[Any], reads: Sequence[Dataset], refer
     # What the run itself wrote besides, too: `tokens` beside `attention`.
     lineage = _trace(store, anchor) | dict.fromkeys(_written(anchor), anchor.run_id) | {named.name: anchor.run_id}
     return [anchor if dataset is named else _find_relative(store, stage, dataset, lineage) for dataset in reads]
+
+
+def find_datasets(store: Store) -> set[str]:
+    """Return the names of all datasets: those that something here writes, and those that the store has runs of."""
+    stages = [find_stage(name) for name in stage_names()]
+    written = {dataset.name for stage in stages for dataset in (*stage.writes, *filter(None, [stage.gathers]))}
+    return written | WRITTEN.keys() | {PROBLEMS.name} | {dataset for dataset, _ in list_runs(store)}
 
 
 def find_fit(store: Store, stage: Stage[Any], reference: str) -> ObjectRef:

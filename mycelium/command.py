@@ -4,15 +4,16 @@ Exit codes: 0 done; 1 some chunks failed, each named (a rerun does those); 2 the
 one line that says what to do instead; 130 Ctrl-C.
 """
 
-import difflib
 import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 import click
 
 from mycelium.errors import MyceliumError
+from mycelium.nearest import suggest
 from mycelium.settings import STORE_VARIABLE
 
 EXIT_SOME_FAILED = 1
@@ -26,18 +27,31 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 
 
 class CommandGroup(click.Group):
-    """A group of commands that turns every error raised on purpose into one line and exit code 2."""
+    """A group of commands that turns every error raised on purpose into one line and exit code 2.
+
+    Attributes:
+        kind: what its commands are called, when one is mistyped.
+    """
+
+    kind = "command"
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find a command; for a word that is none, say the nearest."""
-        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            names = self.list_commands(ctx)
-            near = difflib.get_close_matches(args[0], names, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
-            ctx.fail(f"no {self.name} is called {args[0]!r}: {hint}")
+        is_typed = bool(args) and not args[0].startswith("-") and not ctx.resilient_parsing  # a shell only completes
+        if is_typed and self.get_command(ctx, args[0]) is None:
+            ctx.fail(f"no {self.kind} is called {args[0]!r}: {suggest(args[0], self.list_commands(ctx))}")
         return super().resolve_command(ctx, args)
+
+
+class Choice(click.Choice[str]):
+    """One of some words; for another word, the nearest of them is said."""
+
+    def get_invalid_choice_message(self, value: object, ctx: click.Context | None) -> str:
+        """Say what to type instead."""
+        del ctx
+        return f"{str(value)!r} is none of {', '.join(self.choices)}: {suggest(str(value), self.choices)}"
 
 
 def run_command(group: click.Group, program: str, arguments: Sequence[str] | None = None) -> NoReturn:
@@ -58,10 +72,39 @@ def call_command(group: click.Group, program: str, arguments: Sequence[str] | No
         return EXIT_INTERRUPTED
     except MyceliumError as error:
         return _fail(str(error))
+    except ModuleNotFoundError as error:
+        extras = find_extras(error.name or "")
+        if not extras:  # no package that we ask for: a bug, and not an installation
+            raise
+        return _fail(f"this needs the package {error.name}: pip install 'mycelium[{extras[0]}]'")
     except BrokenPipeError:  # the reader, `head`, say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code if isinstance(code, int) else 0
+
+
+def find_extras(module: str, requirements: Iterable[str] | None = None) -> list[str]:
+    """Return which extras of ours install a package, the first that we name first.
+
+    Args:
+        module: the module that was not found, ``torch.nn``, say.
+        requirements: what we require, as our metadata have it; the installed metadata if not given.
+    """
+    import importlib.metadata  # noqa: PLC0415 - only a mistake pays for it
+
+    stated = (importlib.metadata.requires("mycelium") or []) if requirements is None else requirements
+    name = module.partition(".")[0].replace("_", "-").lower()
+    found = []
+    for line in stated:
+        required, extra = re.match(r"[A-Za-z0-9._-]+", line), re.search(r"extra == ['\"]([^'\"]+)['\"]", line)
+        if required and extra and name in _imported_as(required[0].replace("_", "-").lower()):
+            found.append(extra[1])
+    return found
+
+
+def _imported_as(package: str) -> set[str]:
+    """Return a package's own name, and that of its module: ``vl-convert-python`` is imported as ``vl_convert``."""
+    return {package, package.removesuffix("-python"), package.removesuffix("-lib")}
 
 
 def _fail(message: str) -> int:

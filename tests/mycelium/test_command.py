@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from mycelium.command import CommandGroup, call_command
+from mycelium.command import Choice, CommandGroup, call_command, find_extras
 from mycelium.errors import ChunkDamagedError, UserInputError
 
 
@@ -14,7 +14,8 @@ def make_group(error: BaseException | None = None, answer: int | None = None) ->
 
     @group.command()
     @click.option("--n", type=int)
-    def count(n: int | None) -> int | None:
+    @click.option("--how", type=Choice(["slow", "fast"]))
+    def count(n: int | None, how: str | None) -> int | None:
         """Count."""
         if error is not None:
             raise error
@@ -38,6 +39,37 @@ def test_errors_are_one_line_and_a_code(
     assert capsys.readouterr().err.lstrip() == words  # click ends the line that Ctrl-C was typed on
 
 
+def test_a_package_that_is_not_installed_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    error = ModuleNotFoundError("No module named 'torch'", name="torch")
+    assert call_command(make_group(error), "program", ["count"]) == 2
+    assert capsys.readouterr().err == "error: this needs the package torch: pip install 'mycelium[gpu]'\n"
+    with pytest.raises(ModuleNotFoundError):  # a module of nobody's is a bug
+        call_command(make_group(ModuleNotFoundError("x", name="mycelium.nowhere")), "program", ["count"])
+
+
+@pytest.mark.parametrize(
+    ("module", "extras"),
+    [
+        ("torch.nn", ["gpu"]),
+        ("vl_convert", ["coordinator"]),
+        ("aws_cdk", ["infra"]),
+        ("click", ["coordinator", "gpu"]),
+        ("numpy", []),
+        ("yaml", []),
+    ],
+)
+def test_which_extra_has_a_package(module: str, extras: list[str]) -> None:
+    stated = [
+        "numpy>=2.2",
+        "click>=8.2; extra == 'coordinator'",
+        'vl-convert-python>=1.8; extra == "coordinator"',
+        "click>=8.2; extra == 'gpu'",
+        "torch==2.13.0; extra == 'gpu'",
+        "aws-cdk-lib<3,>=2.275; extra == 'infra'",
+    ]
+    assert find_extras(module, stated) == extras
+
+
 def test_a_bug_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError):
         call_command(make_group(ZeroDivisionError()), "program", ["count"])
@@ -55,6 +87,7 @@ def test_a_command_s_answer_is_the_exit_code(answer: int | None, code: int) -> N
         (["zzzzzz"], "there are count"),
         (["count", "--n", "x"], "is not a valid integer. (see program count --help)"),
         (["count", "--m", "1"], "No such option"),
+        (["count", "--how", "slowly"], "'slowly' is none of slow, fast: did you mean slow? (see program count --help)"),
     ],
 )
 def test_a_mistyped_line_says_what_to_type(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
