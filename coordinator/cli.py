@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coordinator.again.cli import retry, run_task_here
+from coordinator.doctor.cli import doctor
 from coordinator.fleet.cli import fleet, merge
 from coordinator.options import complete_run, executor_options, open_named
 from coordinator.pairs.cli import export_pairs
 from coordinator.pipeline.cli import run_pipeline
+from coordinator.report.cli import report
 from coordinator.storekeeping.cli import export_run, gc, import_run, verify
 from lambdas.stages import find_stage, stage_names
 from mycelium.command import EXIT_SOME_FAILED, CommandGroup, json_option, run_command, store_option
@@ -22,7 +24,6 @@ from mycelium.nearest import suggest
 from mycelium.store import Store, open_store
 
 if TYPE_CHECKING:  # they bring NumPy and pyarrow, which --help does not wait for
-    from mycelium.manifest import Manifest
     from mycelium.stage import Stage
 
 
@@ -326,50 +327,6 @@ def _split_uri(uri: str, store: str | None) -> tuple[Store, str]:
 
 
 @coordinator.command()
-@click.argument("run", required=False, shell_complete=complete_run)
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write. Default: report-RUN.html.")
-@click.option("--problem", help="Id of the problem whose trace is drawn. Default: the first of each level.")
-@click.option("--serve", is_flag=True, help="Show it on this machine, drawn anew every few seconds, until Ctrl-C.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="With --serve: where. Default: any free port.")
-@store_option
-def report(
-    run: str | None, out: Path | None, problem: str | None, *, serve: bool, port: int, store: str | None
-) -> None:
-    """Draw a run, and all else that was made of the same problems, as one HTML page that opens without a network.
-
-    What was made of what, heartbeats by level beside the paper's, traces with their beats, clocks against each other,
-    labels, templates, pairs, drops by reason, time and cost; every figure has its numbers below it. RUN: default is the
-    one that ended last.
-    """
-    from coordinator.report.family import latest_of_all
-    from coordinator.report.page import render_page, write_report
-    from coordinator.report.serve import REFRESH_S, make_server
-    from mycelium.manifest import find_run
-
-    opened = open_named(store)
-    manifest = find_run(opened, run) if run else latest_of_all(opened)
-    if serve:
-
-        def render() -> str:
-            return render_page(opened, _look_again(opened, manifest), problem, REFRESH_S)
-
-        with make_server(render, port) as server:
-            click.echo(f"http://127.0.0.1:{server.server_address[1]}/  (Ctrl-C ends it)")
-            server.serve_forever()
-    path = out or Path(f"report-{manifest.run_id}.html")
-    write_report(opened, manifest, path, problem)
-    click.echo(f"{path.absolute().as_uri()}  ({path.stat().st_size / 1e6:.1f} MB)")
-
-
-def _look_again(store: Store, manifest: "Manifest") -> "Manifest":
-    """Read a manifest that may have been written anew since."""
-    from mycelium.manifest import list_runs, read_manifest
-
-    dataset = next((dataset for dataset, run_id in list_runs(store) if run_id == manifest.run_id), None)
-    return manifest if dataset is None else read_manifest(store, dataset, manifest.run_id)
-
-
-@coordinator.command()
 @click.argument("run_a", shell_complete=complete_run)
 @click.argument("run_b", shell_complete=complete_run)
 @store_option
@@ -390,7 +347,20 @@ def compare(run_a: str, run_b: str, store: str | None, as_json: bool) -> None:
     tell.tell_comparison(compare_runs(opened, *runs), as_json=as_json)
 
 
-for command in (run_pipeline, run_task_here, retry, gc, verify, export_run, import_run, export_pairs, fleet, merge):
+for command in (
+    doctor,
+    report,
+    run_pipeline,
+    run_task_here,
+    retry,
+    gc,
+    verify,
+    export_run,
+    import_run,
+    export_pairs,
+    fleet,
+    merge,
+):
     coordinator.add_command(command)
 
 

@@ -5,9 +5,8 @@ one line that says what to do instead; 130 Ctrl-C.
 """
 
 import os
-import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import click
@@ -73,7 +72,9 @@ def call_command(group: click.Group, program: str, arguments: Sequence[str] | No
     except MyceliumError as error:
         return _fail(str(error))
     except ModuleNotFoundError as error:
-        extras = find_extras(error.name or "")
+        from mycelium.extras import find_extras, read_requirements  # noqa: PLC0415 - only a mistake pays for it
+
+        extras = find_extras(error.name or "", read_requirements())
         if not extras:  # no package that we ask for: a bug, and not an installation
             raise
         return _fail(f"this needs the package {error.name}: pip install 'mycelium[{extras[0]}]'")
@@ -81,30 +82,6 @@ def call_command(group: click.Group, program: str, arguments: Sequence[str] | No
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code if isinstance(code, int) else 0
-
-
-def find_extras(module: str, requirements: Iterable[str] | None = None) -> list[str]:
-    """Return which extras of ours install a package, the first that we name first.
-
-    Args:
-        module: the module that was not found, ``torch.nn``, say.
-        requirements: what we require, as our metadata have it; the installed metadata if not given.
-    """
-    import importlib.metadata  # noqa: PLC0415 - only a mistake pays for it
-
-    stated = (importlib.metadata.requires("mycelium") or []) if requirements is None else requirements
-    name = module.partition(".")[0].replace("_", "-").lower()
-    found = []
-    for line in stated:
-        required, extra = re.match(r"[A-Za-z0-9._-]+", line), re.search(r"extra == ['\"]([^'\"]+)['\"]", line)
-        if required and extra and name in _imported_as(required[0].replace("_", "-").lower()):
-            found.append(extra[1])
-    return found
-
-
-def _imported_as(package: str) -> set[str]:
-    """Return a package's own name, and that of its module: ``vl-convert-python`` is imported as ``vl_convert``."""
-    return {package, package.removesuffix("-python"), package.removesuffix("-lib")}
 
 
 def _fail(message: str) -> int:

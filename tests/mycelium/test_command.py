@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from mycelium.command import Choice, CommandGroup, call_command, find_extras
+from mycelium.command import Choice, CommandGroup, call_command
 from mycelium.errors import ChunkDamagedError, UserInputError
 
 
@@ -45,29 +45,6 @@ def test_a_package_that_is_not_installed_is_one_line(capsys: pytest.CaptureFixtu
     assert capsys.readouterr().err == "error: this needs the package torch: pip install 'mycelium[gpu]'\n"
     with pytest.raises(ModuleNotFoundError):  # a module of nobody's is a bug
         call_command(make_group(ModuleNotFoundError("x", name="mycelium.nowhere")), "program", ["count"])
-
-
-@pytest.mark.parametrize(
-    ("module", "extras"),
-    [
-        ("torch.nn", ["gpu"]),
-        ("vl_convert", ["coordinator"]),
-        ("aws_cdk", ["infra"]),
-        ("click", ["coordinator", "gpu"]),
-        ("numpy", []),
-        ("yaml", []),
-    ],
-)
-def test_which_extra_has_a_package(module: str, extras: list[str]) -> None:
-    stated = [
-        "numpy>=2.2",
-        "click>=8.2; extra == 'coordinator'",
-        'vl-convert-python>=1.8; extra == "coordinator"',
-        "click>=8.2; extra == 'gpu'",
-        "torch==2.13.0; extra == 'gpu'",
-        "aws-cdk-lib<3,>=2.275; extra == 'infra'",
-    ]
-    assert find_extras(module, stated) == extras
 
 
 def test_a_bug_keeps_its_traceback() -> None:
