@@ -180,7 +180,7 @@ def read_manifest(store: Store, dataset: str, run_id: str) -> Manifest:
     key = manifest_key(dataset, run_id)
     try:
         return msgspec.json.decode(store.get(key), type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ChunkDamagedError(f"manifest {key} in {store.uri} can't be read: {error}") from error
 
 

@@ -254,7 +254,7 @@ def read_header(parquet: pq.ParquetFile) -> Header:
         raise ChunkDamagedError("it is Parquet, but no chunk of Mycelium: its metadata has no header")
     try:
         return msgspec.json.decode(raw, type=Header)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ChunkDamagedError(f"its header can't be read: {error}") from error
 
 
