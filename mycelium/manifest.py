@@ -179,9 +179,12 @@ def read_manifest(store: Store, dataset: str, run_id: str) -> Manifest:
     """
     key = manifest_key(dataset, run_id)
     try:
-        return msgspec.json.decode(store.get(key), type=Manifest)
+        manifest = msgspec.json.decode(store.get(key), type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ChunkDamagedError(f"manifest {key} in {store.uri} can't be read: {error}") from error
+    if manifest.run_id != run_id:  # files are named by it: it must be what a key may be
+        raise ChunkDamagedError(f"manifest {key} in {store.uri} is of another run: {manifest.run_id[:80]!r}")
+    return manifest
 
 
 def list_runs(store: Store, dataset: str | None = None) -> Iterator[tuple[str, str]]:
