@@ -48,10 +48,11 @@ def weigh(parquet: pq.ParquetFile, groups: Sequence[int], columns: Sequence[str]
     fields = [field for field in parquet.schema_arrow if columns is None or field.name in columns]
     row_bytes = sum(_width(field.type) for field in fields)
     has_texts = any(_unfolds(field.type) for field in fields)
-    leaves = [j for j in range(len(parquet.schema)) if _is_repeated(parquet, j, {field.name for field in fields})]
+    leaves = _find_leaves(parquet, {field.name for field in fields if _t.is_nested(field.type)})
     least = most = longest = 0
+    metadata = parquet.metadata
     for i in groups:
-        group = parquet.metadata.row_group(i)
+        group = metadata.row_group(i)
         n_values = [max(0, group.column(j).num_values) for j in leaves]
         weight = group.num_rows * row_bytes + sum(n * _OFFSET_BYTES for n in n_values)
         least += weight
@@ -79,9 +80,13 @@ def _unfolds(kind: pa.DataType) -> bool:
     return any(is_text(kind) for is_text in (_t.is_string, _t.is_large_string, _t.is_binary, _t.is_large_binary))
 
 
-def _is_repeated(parquet: pq.ParquetFile, leaf: int, names: set[str]) -> bool:
-    column = parquet.schema.column(leaf)
-    return column.max_repetition_level > 0 and column.path.partition(".")[0] in names
+def _find_leaves(parquet: pq.ParquetFile, names: set[str]) -> list[int]:
+    """Return which of the file's columns hold the values of some lists."""
+    if not names:
+        return []
+    schema = parquet.schema
+    leaves = [(j, schema.column(j)) for j in range(len(schema))]
+    return [j for j, leaf in leaves if leaf.max_repetition_level > 0 and leaf.path.partition(".")[0] in names]
 
 
 def read_within(
