@@ -84,6 +84,11 @@ def call_command(group: click.Group, program: str, arguments: Sequence[str] | No
     return code if isinstance(code, int) else 0
 
 
+def make_printable(text: str) -> str:
+    """Return text of anybody's as a terminal may show it: no control character moves its cursor or writes its title."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 def _fail(message: str) -> int:
-    click.echo(f"error: {' '.join(message.split())}", err=True)
+    click.echo(f"error: {make_printable(' '.join(message.split()))}", err=True)
     return EXIT_USER_ERROR

@@ -29,6 +29,7 @@ def make_group(error: BaseException | None = None, answer: int | None = None) ->
     [
         (UserInputError("what must hold;\n   what was got"), 2, "error: what must hold; what was got\n"),
         (ChunkDamagedError("torn"), 2, "error: torn\n"),
+        (UserInputError("no run '\x1b]0;pwned\x07\x9b2J\u202e'"), 2, "error: no run '�]0;pwned��2J�'\n"),
         (KeyboardInterrupt(), 130, "interrupted; the same command carries on from here\n"),
     ],
 )
