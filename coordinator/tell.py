@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from coordinator.cost.actual import actual_cost, describe_cost
+from coordinator.cost.prices import read_prices
+from coordinator.cost.tell import tell_cost
 from coordinator.inspect import Look
 from mycelium.manifest import Manifest
 from mycelium.plan import Plan
@@ -89,6 +92,7 @@ def tell_run(manifest: Manifest, *, as_json: bool) -> None:
             f"{costs['invocations']} invocations ({costs['retries']} retries), {costs['cold_starts']} cold starts, "
             f"{costs['billed_ms'] / 1000:.1f} s billed, {costs['memory_mb']} MB used at most"
         )
+    tell_cost(actual_cost(manifest, read_prices()))
     for name, rows in manifest.result.items():
         click.echo(f"\n{name.replace('_', ' ')}")
         click.echo(format_table(rows[:MAX_ROWS]))
@@ -212,6 +216,7 @@ def _summary(manifest: Manifest) -> dict[str, object]:
         "task_s": sum(outcome.wall_s for outcome in manifest.outcomes),
         "bytes_read": sum(outcome.bytes_read for outcome in manifest.outcomes),
         **_sum_costs(manifest),
+        "cost": describe_cost(actual_cost(manifest, read_prices())),
         "result": manifest.result,
         "notes": manifest.notes,
     }

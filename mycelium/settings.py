@@ -3,10 +3,13 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 STORE_VARIABLE = "MYCELIUM_STORE"
 DEFAULT_STORE = "store"
 REGION_VARIABLE = "AWS_REGION"
+CACHE_VARIABLE = "XDG_CACHE_HOME"
+DEFAULT_CACHE = "~/.cache"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +20,19 @@ class Settings:
         store: URI of the store (`MYCELIUM_STORE`; default: the folder ``store`` below the current one).
         region: the AWS region (`AWS_REGION`; the CDK reads it, boto3 does not); None leaves it to boto3, which reads
             `AWS_DEFAULT_REGION` and the AWS configuration.
+        cache: our folder for what can be had again, in the user's for such (`XDG_CACHE_HOME`; default: ``~/.cache``).
     """
 
     store: str = DEFAULT_STORE
     region: str | None = None
+    cache: Path = Path(DEFAULT_CACHE) / "mycelium"
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from an environment, this process's by default."""
     variables = os.environ if environment is None else environment
-    return Settings(store=variables.get(STORE_VARIABLE) or DEFAULT_STORE, region=variables.get(REGION_VARIABLE) or None)
+    return Settings(
+        store=variables.get(STORE_VARIABLE) or DEFAULT_STORE,
+        region=variables.get(REGION_VARIABLE) or None,
+        cache=Path(variables.get(CACHE_VARIABLE) or DEFAULT_CACHE).expanduser() / "mycelium",
+    )

@@ -1,5 +1,7 @@
 """The environment."""
 
+from pathlib import Path
+
 import pytest
 
 from mycelium.settings import read_settings
@@ -21,3 +23,8 @@ def test_the_environment_is_this_process_s_by_default(monkeypatch: pytest.Monkey
 def test_the_region_is_said_by_the_variable_that_the_cdk_reads_and_else_left_to_boto3() -> None:
     assert read_settings({"AWS_REGION": "eu-west-3", "AWS_DEFAULT_REGION": "us-east-1"}).region == "eu-west-3"
     assert read_settings({"AWS_DEFAULT_REGION": "us-east-1"}).region is None
+
+
+def test_the_cache_is_where_the_desktop_s_convention_has_it() -> None:
+    assert read_settings({"XDG_CACHE_HOME": "/elsewhere"}).cache == Path("/elsewhere/mycelium")
+    assert read_settings({}).cache == Path.home() / ".cache" / "mycelium"
