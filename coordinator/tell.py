@@ -11,10 +11,9 @@ import msgspec
 
 from coordinator.cost.actual import actual_cost, describe_cost
 from coordinator.cost.prices import read_prices
-from coordinator.cost.tell import tell_cost
+from coordinator.cost.tell import list_expected, tell_cost
 from coordinator.inspect import Look
 from mycelium.manifest import Manifest
-from mycelium.plan import Plan
 from mycelium.progress import format_seconds
 from mycelium.schema import Row
 from mycelium.stage import Stage
@@ -22,6 +21,7 @@ from mycelium.stage import Stage
 if TYPE_CHECKING:  # it would bring in the executors, for every command
     from coordinator.attach import RunLook
     from coordinator.compare import Comparison
+    from coordinator.cost.planned import Ahead
 
 MAX_ROWS = 64
 """Rows of a table that are printed for people; JSON has them all."""
@@ -54,8 +54,9 @@ def tell_ingest(manifest: Manifest, *, as_json: bool) -> None:
         click.echo(f"  which and why: rejects/{manifest.run_id}/", err=True)
 
 
-def tell_plan(plan: Plan, *, as_json: bool) -> None:
-    """Say what a run would do."""
+def tell_plan(ahead: "Ahead", *, as_json: bool) -> None:
+    """Say what a run would do, and what it would take."""
+    plan = ahead.plan
     size = sum(ref.size for task in plan.tasks if not task.found for ref in task.inputs)
     facts: Row = {
         "run": plan.run_id,
@@ -68,11 +69,24 @@ def tell_plan(plan: Plan, *, as_json: bool) -> None:
         "input lost": len(plan.lost),
     }
     if as_json:
-        say_json(facts)
+        expected = [dataclasses.asdict(one) for one in ahead.expected]
+        say_json(facts | {"expected": expected, "prices_of": ahead.prices.of})
         return
     for name, value in facts.items():
         click.echo(f"{name + ':':<15} {value:,}" if isinstance(value, int) else f"{name + ':':<15} {value}")
+    _tell_expected(ahead)
     _name_some([f"lost: chunk {outcome.chunk_id}: {outcome.error}" for outcome in plan.lost], "lost chunks")
+
+
+def _tell_expected(ahead: "Ahead") -> None:
+    """Say what a run would take on each executor; the same words once."""
+    click.echo(f"\n{format_table(list_expected(ahead.expected))}")
+    for source in dict.fromkeys(one.source for one in ahead.expected):
+        who = ", ".join(one.executor for one in ahead.expected if one.source == source)
+        click.echo(f"{who}: {source}")
+    if all(one.wall_s is None for one in ahead.expected):
+        click.echo(f"?: {ahead.plan.stage.name} never ran in this store; --probe 5 does five chunks and measures them")
+    click.echo(f"(from … to …: one time in ten it is below, one time in ten above; prices of {ahead.prices.of})")
 
 
 def tell_run(manifest: Manifest, *, as_json: bool) -> None:

@@ -64,6 +64,22 @@ class Watch(Protocol):
         ...
 
 
+class Allowance(Protocol):
+    """Says how many tasks may be started: a limit on what a run may cost, say."""
+
+    def take(self, outcome: Outcome) -> None:
+        """Learn what became of a task."""
+        ...
+
+    def allow(self, n_waiting: int) -> int:
+        """Return how many of the tasks that wait may be started now, while none is under way; 0 ends the run."""
+        ...
+
+    def describe(self) -> str:
+        """Return why no more may be started, in words."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Until:
     """What ends a run before all its chunks were tried.
@@ -72,10 +88,13 @@ class Until:
         policy: how much failure it bears.
         stop: set by whoever hears of Ctrl-C, where the run is in another thread, which does not; the run then ends
             after the chunk in hand. None where it hears by itself.
+        allowance: how many tasks may be started together; None for all. Those that were started end before others are,
+            so that a run that it ends leaves nothing in flight.
     """
 
     policy: FailurePolicy = field(default_factory=FailurePolicy)
     stop: threading.Event | None = None
+    allowance: Allowance | None = None
 
     def heed(self) -> None:
         """Raise `KeyboardInterrupt` if the run is to stop."""
@@ -194,7 +213,7 @@ class _Running:
         failures = FailureCount(self.until.policy, plan.n_chunks)
         with self.show(plan.stage.name, len(tasks) + len(plan.lost), quiet=self.quiet) as progress:
             progress.advance(len(plan.lost), failed=True)
-            for result in self._run_tasks(tasks):
+            for result in self._run_allowed(tasks):
                 self.outcomes.append(result.outcome)
                 tree.take(result)
                 progress.note = "" if self.watch is None else self.watch.describe()
@@ -202,11 +221,26 @@ class _Running:
                 stopped = failures.add(result.outcome)
                 if stopped is not None:
                     return stopped
-        return None
+        allowance = self.until.allowance
+        return None if allowance is None or len(self.outcomes) == len(tasks) else allowance.describe()
+
+    def _run_allowed(self, tasks: Sequence[Task]) -> Iterator[TaskResult]:
+        """Run all tasks together; under an allowance those found first, and of the others as many as it allows."""
+        allowance = self.until.allowance
+        if allowance is None:
+            yield from self._run_tasks(tasks)
+            return
+        yield from self._run_tasks([task for task in tasks if task.found])
+        waiting = [task for task in tasks if not task.found]
+        while waiting and (n := allowance.allow(len(waiting))):
+            yield from self._run_tasks(waiting[:n])
+            waiting = waiting[n:]
 
     def _run_tasks(self, tasks: Sequence[Task]) -> Iterator[TaskResult]:
         with _closing(self.executor.run(tasks, self.plan.source_uri, self.store.uri)) as results:
             for result in results:
+                if self.until.allowance is not None:
+                    self.until.allowance.take(result.outcome)
                 yield result
                 self.until.heed()
 

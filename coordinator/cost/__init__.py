@@ -5,5 +5,5 @@
 - `actual`: what a run used, from its manifest.
 - `evidence`: how long a stage's tasks took before, in this store or in a probe.
 - `estimate`: what a run will take, from that evidence, for each executor.
-- `budget`: how many tasks may be started yet under a limit.
+- `limit`: how many tasks may be started yet under a limit.
 """

@@ -99,7 +99,7 @@ def read_prices(cache: Path | None = None) -> PriceTable:
         return check_prices(msgspec.json.decode(path.read_bytes(), type=PriceTable))
     except (FileNotFoundError, NotADirectoryError):
         return LIST_PRICES
-    except (OSError, ValueError) as error:
+    except (OSError, RecursionError, ValueError) as error:
         raise UserInputError(
             f"the prices in {path} can't be read ({error}): `python -m coordinator prices --refresh` writes them "
             "anew, and without that file those that come with the code are used"

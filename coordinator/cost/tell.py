@@ -1,8 +1,14 @@
 """What is said of costs."""
 
+import math
+from collections.abc import Callable, Sequence
+
 import click
 
+from coordinator.cost.estimate import Expected, Range
 from coordinator.cost.usage import Cost
+from mycelium.progress import format_seconds
+from mycelium.schema import Row
 
 WORDS = {
     "gb_s": "functions' time",
@@ -16,10 +22,10 @@ WORDS = {
 
 def format_usd(usd: float) -> str:
     """Return an amount to three digits that mean something, and no cent that is not there: ``$0.0286``, ``$12.30``."""
-    if usd >= 1 or usd == 0:
+    if usd >= 1 or usd <= 0:
         return f"${usd:,.2f}"
-    text = f"{usd:.3g}"
-    return f"${usd:.9f}".rstrip("0") if "e" in text else f"${text}"
+    digits = 2 - math.floor(math.log10(usd))
+    return f"${usd:.{digits}f}".rstrip("0")
 
 
 def tell_cost(cost: Cost) -> None:
@@ -30,3 +36,23 @@ def tell_cost(cost: Cost) -> None:
     click.echo(f"cost: {format_usd(cost.usd)} ({', '.join(kinds)}), at the prices of {cost.prices.of}")
     for what in cost.unknown:
         click.echo(f"cost: without {what}")
+
+
+def list_expected(expected: Sequence[Expected]) -> list[Row]:
+    """Return what each executor will take, as the rows of a table."""
+    return [
+        {
+            "executor": one.executor,
+            "time": _format_range(one.wall_s, format_seconds),
+            "dollars": "nothing" if one.usd is not None and not one.usd.high else _format_range(one.usd, format_usd),
+            "of which": ", ".join(f"{WORDS[name]} {format_usd(usd)}" for name, usd in one.likely.items() if usd),
+        }
+        for one in expected
+    ]
+
+
+def _format_range(found: Range | None, form: Callable[[float], str]) -> str:
+    if found is None:
+        return "?"
+    low, likely, high = form(found.low), form(found.likely), form(found.high)
+    return likely if low == high else f"{likely} ({low} to {high})"

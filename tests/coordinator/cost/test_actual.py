@@ -1,6 +1,7 @@
 """What a run cost, from its manifest: what is counted, what is derived, and what is said to be missing."""
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 from hypothesis import given
@@ -18,8 +19,13 @@ OUTPUT = (ObjectRef("heartbeats", "heartbeats/run/00000.parquet", 100, "0" * 64)
 GB = STAGE.memory_mb / 1024
 
 
+@cache
+def make_base() -> Manifest:
+    return build_run(MemoryStore(), [make_iaf()]).manifest
+
+
 def make_manifest(*outcomes: Outcome, executor: str = "lambda", n_chunks: int | None = None) -> Manifest:
-    manifest = build_run(MemoryStore(), [make_iaf()]).manifest
+    manifest = make_base()
     numbered = tuple(replace(outcome, chunk_id=f"{i:05d}") for i, outcome in enumerate(outcomes))
     return replace(
         manifest,

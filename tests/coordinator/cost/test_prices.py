@@ -40,6 +40,7 @@ def test_a_table_that_was_kept_is_used_and_without_one_that_of_the_code(tmp_path
         '{"region": "x"}',
         "\xff",
         LIST_PRICES.of,
+        '{"more": ' + "[" * 5000,
         msgspec.json.encode(replace(LIST_PRICES, transition=25.0)).decode(),
         msgspec.json.encode(LIST_PRICES).decode().replace("0.000025", '"free"'),
     ],
