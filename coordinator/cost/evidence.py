@@ -5,15 +5,15 @@ count alone where there are any. Where there are none, a probe makes some: a few
 outputs are written once, they need not be done again.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import msgspec
 
 from coordinator.cost.actual import CLOUD, STEP_FUNCTIONS
-from mycelium.errors import UserInputError
-from mycelium.manifest import PREFIX, Manifest, Outcome, read_manifest
+from mycelium.errors import ObjectNotFoundError, UserInputError
+from mycelium.manifest import PREFIX, Manifest, read_manifest
 from mycelium.plan import Plan
 from mycelium.stage import Stage
 from mycelium.store import Store, open_store
@@ -25,9 +25,9 @@ MAX_RUNS = 8
 MAX_SAMPLES = 2000
 """Chunks of them that are kept: more would not make an estimate better, only slower."""
 
-Unit = Literal["bytes", "problems", "chunks"]
-"""What the size of a chunk is counted in: what it reads; its problems, where that is not made yet; or each as one,
-where a part of the input is read, and nobody knows beforehand how large that is."""
+Unit = Literal["bytes", "problems"]
+"""What the size of a chunk is counted in: the bytes of its inputs, whether all of them are read or a part; or its
+problems, where the inputs are not made yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +84,12 @@ class History:
     Attributes:
         manifests: theirs, the latest first.
         alike: whether they had the same version and parameters.
+        sizes: bytes of the inputs by chunk id, in the order of the manifests; empty where they can't be known.
     """
 
     manifests: tuple[Manifest, ...]
     alike: bool
+    sizes: tuple[Mapping[str, int], ...]
 
     def find_evidence(self, *, on_lambda: bool, unit: Unit = "bytes") -> Evidence | None:
         """Return what these runs tell of tasks on Lambda, or on this machine; None if nothing.
@@ -95,7 +97,9 @@ class History:
         What ran elsewhere counts where nothing ran there: `Evidence.is_lambda` says which it is.
         """
         for is_lambda in (on_lambda, not on_lambda):
-            samples = tuple(_thin([s for m in self.manifests for s in _take_samples(m, unit, is_lambda=is_lambda)]))
+            pairs = zip(self.manifests, self.sizes, strict=True)
+            found = [s for m, sizes in pairs for s in _take_samples(m, sizes, unit, is_lambda=is_lambda)]
+            samples = tuple(_thin(found))
             if samples:
                 n_runs = len({sample.run for sample in samples})
                 where = "on Lambda" if is_lambda else "on this machine"
@@ -106,13 +110,19 @@ class History:
         return None
 
 
-def read_history(store: Store, stage: Stage[Any], params: Any) -> History:  # noqa: ANN401 - the stage's own
+def read_history(
+    store: Store,
+    stage: Stage[Any],
+    params: Any,  # noqa: ANN401 - the stage's own
+    source: Store | None = None,
+) -> History:
     """Read the latest runs of a stage.
 
     Args:
         store: where to look.
         stage: the stage.
         params: the parameters that it is to run with.
+        source: where the runs are that these read, often the same; None where the sizes of chunks don't matter.
     """
     prefix = f"{PREFIX}{stage.writes[-1].name}/"
     infos = sorted(store.list(prefix), key=lambda info: (info.modified_s, info.key), reverse=True)
@@ -122,19 +132,40 @@ def read_history(store: Store, stage: Stage[Any], params: Any) -> History:  # no
     manifests = tuple(manifest for manifest in read if manifest.stage == stage.name)
     plain = msgspec.to_builtins(params)
     alike = tuple(m for m in manifests if m.stage_version == stage.version and m.params == plain and _has_samples(m))
-    return History(alike or manifests, bool(alike))
+    counted = alike or manifests
+    cache: dict[str, Manifest | None] = {}
+    sizes = tuple({} if source is None else _size_inputs(source, manifest, cache) for manifest in counted)
+    return History(counted, bool(alike), sizes)
+
+
+def _size_inputs(source: Store, manifest: Manifest, cache: dict[str, Manifest | None]) -> dict[str, int]:
+    """Return the bytes of a run's inputs by chunk id; of a run whose inputs are gone, what it read of each."""
+    sizes: dict[str, int] = {}
+    for name in manifest.inputs:
+        dataset, _, run_id = name.rpartition("/")
+        if name not in cache:
+            try:
+                cache[name] = read_manifest(source, dataset, run_id)
+            except ObjectNotFoundError:
+                cache[name] = None
+        inputs = cache[name]
+        if inputs is None:
+            return {outcome.chunk_id: outcome.bytes_read for outcome in manifest.outcomes}
+        for chunk_id, ref in inputs.chunks(dataset).items():
+            sizes[chunk_id] = sizes.get(chunk_id, 0) + ref.size
+    return sizes
 
 
 def _has_samples(manifest: Manifest) -> bool:
     return any(outcome.status == "done" for outcome in manifest.outcomes)
 
 
-def _take_samples(manifest: Manifest, unit: Unit, *, is_lambda: bool) -> Iterator[Sample]:
+def _take_samples(manifest: Manifest, sizes: Mapping[str, int], unit: Unit, *, is_lambda: bool) -> Iterator[Sample]:
     """Yield the chunks that were computed: those found say nothing, and those that failed may have failed early."""
     if not _ran(manifest, is_lambda=is_lambda):
         return
     for outcome in manifest.outcomes:
-        size = size_outcome(outcome, unit)
+        size = sizes.get(outcome.chunk_id, 0) if unit == "bytes" else outcome.n_problems
         seconds = outcome.billed_ms / 1000 if is_lambda else outcome.wall_s
         if outcome.status == "done" and size and seconds > 0:
             yield Sample(seconds, size, manifest.run_id)
@@ -154,9 +185,7 @@ def _thin(samples: list[Sample]) -> list[Sample]:
     return samples[:: -(-len(samples) // MAX_SAMPLES)] if samples else samples
 
 
-def probe(
-    plan: Plan, target: Store, n_tasks: int, tell: Callable[[str], None], unit: Unit = "bytes"
-) -> tuple[Plan, Evidence]:
+def probe(plan: Plan, target: Store, n_tasks: int, tell: Callable[[str], None]) -> tuple[Plan, Evidence]:
     """Do a few of a plan's missing chunks, here and for real, spread over their sizes.
 
     Args:
@@ -164,7 +193,6 @@ def probe(
         target: where its outputs go.
         n_tasks: how many chunks to do.
         tell: hears of each that fails.
-        unit: what a chunk's size is counted in.
 
     Returns:
         The plan, in which those chunks are there, and how long they took.
@@ -186,18 +214,13 @@ def probe(
         raise UserInputError(f"--probe: none of {len(chosen)} chunks could be done; the first: {outcomes[0].error}")
     tasks = tuple(replace(task, found=task.found or task.chunk_id in done) for task in plan.tasks)
     samples = tuple(
-        Sample(outcome.wall_s, size_outcome(outcome, unit), plan.run_id)
-        for outcome in done.values()
-        if outcome.status == "done" and size_outcome(outcome, unit)
+        Sample(done[task.chunk_id].wall_s, size_task(task), plan.run_id)
+        for task in chosen
+        if task.chunk_id in done and done[task.chunk_id].status == "done"
     )
     n_done = len(samples)
     words = f"a probe of {n_done} chunk{'s' if n_done != 1 else ''} on this machine, which are done now"
     return replace(plan, tasks=tasks), Evidence(samples, is_lambda=False, source=words)
-
-
-def size_outcome(outcome: Outcome, unit: Unit) -> float:
-    """Return how large a chunk was that was computed."""
-    return {"bytes": outcome.bytes_read, "problems": outcome.n_problems, "chunks": 1}[unit]
 
 
 def size_task(task: Task) -> int:

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from coordinator.cost.actual import CLOUD, STEP_FUNCTIONS, count_outcome
 from coordinator.cost.estimate import Expected, Work, expect_cloud, expect_local
-from coordinator.cost.evidence import Evidence, History, Unit, probe, read_history, size_task
+from coordinator.cost.evidence import Evidence, History, probe, read_history, size_task
 from coordinator.cost.limit import ENOUGH, CostLimit
 from coordinator.cost.prices import PriceTable
 from coordinator.cost.tell import format_usd
@@ -14,8 +13,7 @@ from coordinator.cost.usage import Cost, Usage
 from mycelium.errors import UserInputError
 from mycelium.manifest import Outcome
 from mycelium.plan import Plan
-from mycelium.stage import Stage
-from mycelium.store import Store
+from mycelium.store import Store, open_store
 
 FULL_TRIES = 2
 """Full timeouts that one chunk may be billed for, by the table of retries."""
@@ -74,15 +72,9 @@ class Ahead:
     prices: PriceTable
 
 
-def find_unit(stage: Stage[Any], params: Any) -> Unit:  # noqa: ANN401 - the stage's own
-    """Return what the sizes of a stage's chunks are counted in."""
-    return "bytes" if stage.select(params).is_everything else "chunks"
-
-
 def find_work(plan: Plan) -> Work:
     """Return what is left to do of a plan."""
-    unit = find_unit(plan.stage, plan.params)
-    sizes = [size_task(task) if unit == "bytes" else 1 for task in plan.tasks if not task.found]
+    sizes = [size_task(task) for task in plan.tasks if not task.found]
     return Work(sizes, len(plan.inputs), len(plan.stage.writes), plan.n_chunks, plan.stage.memory_mb)
 
 
@@ -95,9 +87,9 @@ def expect_plan(plan: Plan, history: History, probed: Evidence | None, places: P
         probed: what a probe has measured; it counts before what ran on this machine earlier.
         places: how many tasks run at a time, and the prices.
     """
-    work, unit = find_work(plan), find_unit(plan.stage, plan.params)
-    here = probed or history.find_evidence(on_lambda=False, unit=unit)
-    there = history.find_evidence(on_lambda=True, unit=unit)
+    work = find_work(plan)
+    here = probed or history.find_evidence(on_lambda=False)
+    there = history.find_evidence(on_lambda=True)
     if probed is not None and (there is None or not there.is_lambda):
         there = probed
     return [
@@ -122,10 +114,10 @@ def look_ahead(plan: Plan, target: Store, ask: Ask, places: Places) -> Ahead:
     Raises:
         UserInputError: the run would cost more than it may, or can't be probed.
     """
-    history = read_history(target, plan.stage, plan.params)
+    history = read_history(target, plan.stage, plan.params, open_store(plan.source_uri))
     probed = None
     if ask.probe:
-        plan, probed = probe(plan, target, ask.probe, ask.tell, find_unit(plan.stage, plan.params))
+        plan, probed = probe(plan, target, ask.probe, ask.tell)
     expected = expect_plan(plan, history, probed, places)
     limit = make_limit(plan, ask.executor, ask.max_cost, history, places.prices)
     if not ask.only_plan:

@@ -25,13 +25,14 @@ def keep(store: LocalStore | MemoryStore, name: str, *outcomes: Outcome, **chang
     manifest = build_run(MemoryStore(), [make_iaf()]).manifest
     params = msgspec.to_builtins(HeartbeatParams())
     facts = {"stage": STAGE.name, "stage_version": STAGE.version, "executor": "local", "params": params} | changes
+    facts = {"inputs": ("iaf/gone-000000000000",)} | facts
     made = replace(manifest, run_id=f"{name}-000000000000", outcomes=outcomes, **facts)
     write_manifest(store, made, STAGE.writes)
     return made
 
 
 def test_a_stage_that_never_ran_tells_nothing() -> None:
-    history = read_history(MemoryStore(), STAGE, HeartbeatParams())
+    history = read_history(MemoryStore(), STAGE, HeartbeatParams(), MemoryStore())
     assert history.find_evidence(on_lambda=False) is None
     assert history.find_evidence(on_lambda=True) is None
 
@@ -41,7 +42,7 @@ def test_only_chunks_that_were_computed_count() -> None:
     found = Outcome("00002", "found", n_problems=1000, bytes_read=10, wall_s=1.0)
     failed = Outcome("00003", "failed", wall_s=100.0, bytes_read=10, error="no", error_kind="KeyError")
     keep(store, "a", DONE, replace(DONE, chunk_id="00001", wall_s=4.0), found, failed)
-    history = read_history(store, STAGE, HeartbeatParams())
+    history = read_history(store, STAGE, HeartbeatParams(), store)
     by_bytes, by_problems = (history.find_evidence(on_lambda=False, unit=unit) for unit in ("bytes", "problems"))
     assert by_bytes is not None
     assert by_problems is not None
@@ -50,11 +51,22 @@ def test_only_chunks_that_were_computed_count() -> None:
     assert by_bytes.source == "2 chunks of 1 earlier run on this machine"
 
 
+def test_a_chunk_is_as_large_as_its_inputs_even_where_a_part_of_them_was_read() -> None:
+    store = MemoryStore()
+    inputs = build_run(store, [make_iaf(lengths=(100 * (i + 1),), seed=i) for i in range(2)]).manifest
+    sizes = [ref.size for ref in inputs.chunks("iaf").values()]
+    part = replace(DONE, bytes_read=7)
+    keep(store, "a", part, replace(part, chunk_id="00001"), inputs=(f"iaf/{inputs.run_id}",))
+    evidence = read_history(store, STAGE, HeartbeatParams(), store).find_evidence(on_lambda=False)
+    assert evidence is not None
+    assert [sample.size for sample in evidence.samples] == sizes
+
+
 def test_on_lambda_what_was_billed_counts_and_a_state_machine_s_run_tells_nothing() -> None:
     store = MemoryStore()
     keep(store, "a", replace(DONE, billed_ms=2500), executor="lambda")
     keep(store, "b", replace(DONE, billed_ms=9999), executor="step-functions")
-    evidence = read_history(store, STAGE, HeartbeatParams()).find_evidence(on_lambda=True)
+    evidence = read_history(store, STAGE, HeartbeatParams(), store).find_evidence(on_lambda=True)
     assert evidence is not None
     assert [sample.seconds for sample in evidence.samples] == [2.5]
     assert evidence.is_lambda
@@ -63,7 +75,7 @@ def test_on_lambda_what_was_billed_counts_and_a_state_machine_s_run_tells_nothin
 def test_where_nothing_ran_there_what_ran_elsewhere_counts_and_says_so() -> None:
     store = MemoryStore()
     keep(store, "a", DONE)
-    evidence = read_history(store, STAGE, HeartbeatParams()).find_evidence(on_lambda=True)
+    evidence = read_history(store, STAGE, HeartbeatParams(), store).find_evidence(on_lambda=True)
     assert evidence is not None
     assert (evidence.is_lambda, evidence.source) == (False, "1 chunks of 1 earlier run on this machine")
 
@@ -71,11 +83,11 @@ def test_where_nothing_ran_there_what_ran_elsewhere_counts_and_says_so() -> None
 def test_runs_alike_count_alone_and_others_are_said_to_be_other() -> None:
     store = MemoryStore()
     keep(store, "a", replace(DONE, wall_s=9.0), params={"layer": 3, "head": 4})
-    other = read_history(store, STAGE, HeartbeatParams()).find_evidence(on_lambda=False)
+    other = read_history(store, STAGE, HeartbeatParams(), store).find_evidence(on_lambda=False)
     assert other is not None
     assert other.source.endswith("with other parameters or code")
     keep(store, "b", DONE)
-    alike = read_history(store, STAGE, HeartbeatParams()).find_evidence(on_lambda=False)
+    alike = read_history(store, STAGE, HeartbeatParams(), store).find_evidence(on_lambda=False)
     assert alike is not None
     assert [sample.seconds for sample in alike.samples] == [2.0]
 
@@ -86,7 +98,7 @@ def test_the_latest_runs_are_looked_at_whatever_their_names(tmp_path: Path) -> N
         name = f"{chr(ord('z') - i)}"  # the later, the earlier in the alphabet
         keep(store, name, replace(DONE, wall_s=1.0 + i))
         os.utime(tmp_path / f"manifests/heartbeats/{name}-000000000000.json", (1000 + i, 1000 + i))
-    evidence = read_history(store, STAGE, HeartbeatParams()).find_evidence(on_lambda=False)
+    evidence = read_history(store, STAGE, HeartbeatParams(), store).find_evidence(on_lambda=False)
     assert evidence is not None
     assert [sample.seconds for sample in evidence.samples] == [float(10 - i) for i in range(MAX_RUNS)]
 
@@ -94,7 +106,7 @@ def test_the_latest_runs_are_looked_at_whatever_their_names(tmp_path: Path) -> N
 def test_of_very_many_chunks_some_are_kept_spread_over_all() -> None:
     store = MemoryStore()
     keep(store, "a", *(replace(DONE, chunk_id=f"{i:05d}", wall_s=1.0 + i) for i in range(MAX_SAMPLES * 2 + 1)))
-    evidence = read_history(store, STAGE, HeartbeatParams()).find_evidence(on_lambda=False)
+    evidence = read_history(store, STAGE, HeartbeatParams(), store).find_evidence(on_lambda=False)
     assert evidence is not None
     assert MAX_SAMPLES / 2 < len(evidence.samples) <= MAX_SAMPLES
     assert evidence.samples[-1].seconds > 1.9 * MAX_SAMPLES

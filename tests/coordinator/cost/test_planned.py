@@ -12,7 +12,6 @@ from coordinator.cost.planned import (
     Ask,
     Places,
     check_limit,
-    find_unit,
     find_work,
     look_ahead,
     make_limit,
@@ -54,6 +53,7 @@ def remember(store: LocalStore, *billed_ms: int, executor: str = "lambda") -> No
         stage_version=STAGE.version,
         params=msgspec.to_builtins(HeartbeatParams()),
         executor=executor,
+        inputs=("iaf/gone-000000000000",),
         outcomes=outcomes,
     )
     write_manifest(store, made, STAGE.writes)
@@ -66,12 +66,6 @@ def test_the_work_is_what_is_not_there_yet_by_its_bytes(store: LocalStore) -> No
     found = replace(plan, tasks=(replace(plan.tasks[0], found=True), *plan.tasks[1:]))
     work = find_work(found)
     assert (work.sizes, work.n_inputs, work.n_outputs, work.n_chunks) == (sizes[1:], 1, 1, 4)
-
-
-def test_where_a_part_is_read_a_chunk_counts_as_one(store: LocalStore) -> None:
-    one_head = HeartbeatParams(layer=0, head=1)
-    assert (find_unit(STAGE, HeartbeatParams()), find_unit(STAGE, one_head)) == ("bytes", "chunks")
-    assert find_work(make_plan(store, one_head)).sizes == [1, 1, 1, 1]
 
 
 def test_each_executor_is_told_of_from_what_ran_there(store: LocalStore) -> None:
@@ -121,16 +115,16 @@ def test_a_limit_below_what_one_chunk_may_cost_is_refused_unless_there_is_nothin
 
 def test_the_dearest_chunk_of_the_past_says_what_one_may_cost(store: LocalStore) -> None:
     plan = make_plan(store)
-    history = read_history(store, STAGE, plan.params)
+    history = read_history(store, STAGE, plan.params, store)
     unknown = make_limit(plan, "lambda", 10.0, history, LIST_PRICES)
     assert unknown is not None
     assert unknown.per_task_usd == pytest.approx(2 * 300 * 1769 / 1024 * 0.0000133334, rel=0.01)
     remember(store, *[1000] * (ENOUGH - 1))
-    few = make_limit(plan, "lambda", 10.0, read_history(store, STAGE, plan.params), LIST_PRICES)
+    few = make_limit(plan, "lambda", 10.0, read_history(store, STAGE, plan.params, store), LIST_PRICES)
     assert few is not None
     assert few.per_task_usd == unknown.per_task_usd
     remember(store, *[1000] * ENOUGH, 3000)
-    known = make_limit(plan, "lambda", 10.0, read_history(store, STAGE, plan.params), LIST_PRICES)
+    known = make_limit(plan, "lambda", 10.0, read_history(store, STAGE, plan.params, store), LIST_PRICES)
     assert known is not None
     by_hand = 3 * 1769 / 1024 * 0.0000133334 + 0.0000002 + 2 * 0.0000004 + 0.000005
     assert known.per_task_usd == pytest.approx(by_hand)
@@ -139,14 +133,14 @@ def test_the_dearest_chunk_of_the_past_says_what_one_may_cost(store: LocalStore)
 def test_what_ran_here_says_nothing_of_what_one_may_cost_there(store: LocalStore) -> None:
     plan = make_plan(store)
     remember(store, *[1000] * 100, executor="local")
-    limit = make_limit(plan, "lambda", 10.0, read_history(store, STAGE, plan.params), LIST_PRICES)
+    limit = make_limit(plan, "lambda", 10.0, read_history(store, STAGE, plan.params, store), LIST_PRICES)
     assert limit is not None
     assert limit.per_task_usd == limit.ceiling_usd
 
 
 def test_without_a_limit_or_a_bill_there_is_no_budget(store: LocalStore) -> None:
     plan = make_plan(store)
-    history = read_history(store, STAGE, plan.params)
+    history = read_history(store, STAGE, plan.params, store)
     assert make_limit(plan, "lambda", None, history, LIST_PRICES) is None
     assert make_limit(plan, "local", 1.0, history, LIST_PRICES) is None
     check_limit(plan, [], "lambda", None)
