@@ -5,6 +5,7 @@ import importlib.metadata
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -142,6 +143,10 @@ def run_plan(  # noqa: PLR0913 - all but three by name, each of another kind
     return _Running(store, plan, executor, reducer, show, until, watch, quiet).run()
 
 
+class _NotAllowedError(Exception):
+    """A round of a fit, which asks every chunk, is more than the allowance has left."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Fitted:
     """What a fit has found: where its artifact is, and what it concluded."""
@@ -164,6 +169,7 @@ class _Running:
     quiet: bool
     outcomes: list[Outcome] = field(default_factory=list)
     fitted: _Fitted = field(default_factory=_Fitted)
+    asked: Counter[str] = field(default_factory=Counter)
     started_s: float = field(default_factory=time.monotonic)
 
     def run(self) -> Manifest:
@@ -171,6 +177,8 @@ class _Running:
         try:
             self.fitted = self._fit()
             stopped = self._map(tree)
+        except _NotAllowedError as error:
+            return self._finish({}, stopped=str(error))
         except FitError as error:
             self.outcomes.extend(outcome for outcome in error.outcomes if isinstance(outcome, Outcome))
             if not self.outcomes and not plan.lost:
@@ -202,9 +210,18 @@ class _Running:
         if ref is None:
             if plan.lost:
                 raise FitError(f"a fit needs every chunk, and {len(plan.lost)} of {plan.n_chunks} are lost")
-            rounds = Rounds(store, plan.stage, plan.tasks, self._run_tasks, self.reducer, self.quiet, self.show)
+            rounds = Rounds(store, plan.stage, plan.tasks, self._ask, self.reducer, self.quiet, self.show)
             ref = rounds.find_artifact(plan.params)
         return _Fitted(ref, fit.conclude(decode_part(store.get(ref.key)), plan.params))
+
+    def _ask(self, tasks: Sequence[Task]) -> Iterator[TaskResult]:
+        """Run the tasks of a round, all of them or none."""
+        allowance = self.until.allowance
+        if allowance is not None and allowance.allow(len(tasks)) < len(tasks):
+            raise _NotAllowedError(allowance.describe())
+        for result in self._run_tasks(tasks):
+            self.asked.update(fit_attempts=result.outcome.attempts, fit_billed_ms=result.outcome.billed_ms)
+            yield result
 
     def _map(self, tree: PartTree) -> str | None:
         """Run the tasks; return why the run is to end before its time, or None."""
@@ -262,7 +279,9 @@ class _Running:
             n_chunks=plan.n_chunks,
             outcomes=tuple(by_id[chunk_id] for chunk_id in sorted(by_id)),
             result=result,
-            notes=({} if self.watch is None else self.watch.notes()) | ({"stopped": stopped} if stopped else {}),
+            notes=({} if self.watch is None else self.watch.notes())
+            | (dict(self.asked) if self.asked["fit_billed_ms"] else {})  # of its tasks there are no outcomes
+            | ({"stopped": stopped} if stopped else {}),
             gathered=gathered,
             fit=self.fitted.ref,
         )

@@ -10,11 +10,12 @@ objects it wrote. The rest is derived:
 - a chunk that was there already is read once, and not written;
 - to plan the run took a listing for every 1,000 keys of each run read and of the outputs, and its record a PUT for each
   dataset written;
-- one more chunk of a run of over 4,096 leaves its part in the store, where the reduce reads it;
+- a task of a fit's rounds reads its inputs and the question; what was billed for all rounds is in the manifest's notes;
+- a chunk of a run of over 4,096 leaves its part in the store, where the reduce reads it;
 - a state machine makes one transition for each attempt at a chunk, and one for the map.
 
-What can't be derived is named: the seconds of functions that a state machine called, those of a reduce that ran on
-Lambda, and the rounds of a fit.
+What can't be derived is named: the seconds of functions that a state machine called, and those of a reduce that ran on
+Lambda.
 """
 
 import math
@@ -84,7 +85,7 @@ def _count_rest(manifest: Manifest) -> Usage:
     """Return what a run used beside its chunks: to plan, to be recorded, to be reduced where it lay."""
     listings = math.ceil(manifest.n_chunks / PAGE_SIZE) * (len(manifest.inputs) + 1)
     datasets = {ref.dataset for outcome in manifest.outcomes for ref in outcome.outputs}
-    rest = Usage(s3_puts=listings + len(datasets) + len(manifest.gathered))
+    rest = Usage(s3_puts=listings + len(datasets) + len(manifest.gathered)) + _count_fit(manifest)
     if manifest.executor == STEP_FUNCTIONS:
         return rest + Usage(s3_gets=1, s3_puts=2, transitions=1)  # items.json and run.json, and the map itself
     if manifest.n_chunks > MANY_PARTS:
@@ -93,14 +94,21 @@ def _count_rest(manifest: Manifest) -> Usage:
     return rest
 
 
+def _count_fit(manifest: Manifest) -> Usage:
+    """Return what the rounds of a fit used in this invocation: each task reads its inputs and the question."""
+    attempts, billed_ms = (manifest.notes.get(name, 0) for name in ("fit_attempts", "fit_billed_ms"))
+    if not isinstance(attempts, int) or not isinstance(billed_ms, int):
+        return Usage()
+    gb_s = billed_ms / 1000 * find_stage(manifest.stage).memory_mb / 1024
+    return Usage(gb_s, attempts, attempts * (len(manifest.inputs) + 1))
+
+
 def _name_unknown(manifest: Manifest) -> list[str]:
     unknown = []
     if manifest.executor == STEP_FUNCTIONS:
         unknown.append("the seconds of its functions, which a state machine does not say")
     elif manifest.n_chunks > MANY_PARTS:
         unknown.append("the seconds of its reduce")
-    if manifest.fit is not None:
-        unknown.append("the rounds of its fit")
     return unknown
 
 

@@ -13,8 +13,8 @@ as many again for what they left over, until that bought no further one.
 The limit is passed only if the tasks under way turn out dearer on average than the dearest before them. It is a limit
 on what one command spends; what earlier ones spent on the same run is not counted, and what is there already is not
 paid for again. A cost that the platform does not say, as that of functions which a state machine called, counts as what
-one task may cost. The rounds of a fit are counted, but not held back. What a run costs beside its tasks, listings and
-the reduce, is not counted.
+one task may cost. A round of a fit, which asks every chunk, is started only if all of it is paid for. What a run costs
+beside its tasks, listings and the reduce, is not counted.
 """
 
 from collections.abc import Callable

@@ -12,6 +12,7 @@ from coordinator.cost.prices import LIST_PRICES
 from coordinator.cost.usage import Usage
 from lambdas.stages.heartbeat import STAGE
 from mycelium.manifest import Manifest, ObjectRef, Outcome
+from mycelium.schema import Row
 from mycelium.store import MemoryStore
 from tests.builders import build_run, make_iaf
 
@@ -65,12 +66,22 @@ def test_a_state_machine_makes_a_transition_for_each_attempt_and_one_for_its_map
     assert cost.unknown == ("the seconds of its functions, which a state machine does not say",)
 
 
-def test_the_fit_and_the_reduce_of_a_large_run_are_said_to_be_missing() -> None:
+def test_the_reduce_of_a_large_run_is_counted_and_its_seconds_are_said_to_be_missing() -> None:
     done = Outcome("", "done", OUTPUT, billed_ms=1000)
     large = make_manifest(*[done] * 5000)
     assert actual_cost(large).unknown == ("the seconds of its reduce",)
     assert actual_cost(large).usage.lambda_requests == 5000 + 79
-    assert actual_cost(replace(make_manifest(done), fit=OUTPUT[0])).unknown == ("the rounds of its fit",)
+
+
+def test_the_rounds_of_a_fit_are_paid_for_too() -> None:
+    done = Outcome("", "done", OUTPUT, billed_ms=1000)
+    without = replace(make_manifest(done), fit=OUTPUT[0])
+    notes: Row = {"fit_attempts": 30, "fit_billed_ms": 6000}
+    more, less = (actual_cost(manifest).usage for manifest in (replace(without, notes=notes), without))
+    assert less.s3_gets == 2  # the input, and the artifact
+    assert more == less + Usage(6 * GB, 30, 60)
+    hostile: Row = {"fit_attempts": "many", "fit_billed_ms": None}
+    assert actual_cost(replace(without, notes=hostile)).usage == less
 
 
 def test_what_runs_on_one_s_own_machine_or_is_no_stage_costs_nothing() -> None:
