@@ -18,6 +18,12 @@ def with_executor(command: click.Command) -> click.Command:
     return command
 
 
+def with_max_cost(command: click.Command) -> click.Command:
+    """Give a command the option that bounds what a run may cost."""
+    command.params.append(max_cost_option())
+    return command
+
+
 def max_cost_option() -> click.Option:
     """Make the option that bounds what a run may cost."""
     return click.Option(

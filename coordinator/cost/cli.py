@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def find_ahead(plan: Plan, target: Store, values: dict[str, Any]) -> "Ahead":
-    """Return what is to be known of a run before it starts; its estimate only where it is asked for.
+    """Return what is to be known of a run before it starts; an estimate only where it is asked for.
 
     Args:
         plan: what is to be done.
         target: where its outputs go.
-        values: the options of `run-stage`.
+        values: the options of `run-stage`, or of a command that has fewer of them.
     """
     from coordinator.cost.planned import Ahead, Ask, Places, look_ahead
     from coordinator.cost.prices import read_prices
@@ -26,13 +26,13 @@ def find_ahead(plan: Plan, target: Store, values: dict[str, Any]) -> "Ahead":
     from coordinator.executors.local import count_cores
 
     prices = read_prices()
-    only_plan, max_cost = bool(values["dry_run"]), values["max_cost"]
-    if not only_plan and max_cost is None and not values["probe"]:
+    only_plan, n_probed, max_cost = bool(values.get("dry_run")), values.get("probe") or 0, values["max_cost"]
+    if not only_plan and max_cost is None and not n_probed:
         return Ahead(plan, (), None, prices)
     places = Places(values["max_workers"] or count_cores(), values["max_concurrency"] or MAX_CONCURRENCY, prices)
     ask = Ask(
         executor=values["executor"],
-        probe=values["probe"] or 0,
+        probe=n_probed,
         max_cost=max_cost,
         only_plan=only_plan,
         tell=lambda line: click.echo(line, err=True),

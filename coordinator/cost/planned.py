@@ -1,7 +1,7 @@
 """What a planned run will take, on each executor, and whether it may start under a limit."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from coordinator.cost.actual import CLOUD, STEP_FUNCTIONS, count_outcome
 from coordinator.cost.estimate import Expected, Work, expect_cloud, expect_local
@@ -17,8 +17,6 @@ from mycelium.store import Store, open_store
 
 FULL_TRIES = 2
 """Full timeouts that one chunk may be billed for, by the table of retries."""
-
-EXECUTORS = ("local", "lambda", STEP_FUNCTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +90,13 @@ def expect_plan(plan: Plan, history: History, probed: Evidence | None, places: P
     there = history.find_evidence(on_lambda=True)
     if probed is not None and (there is None or not there.is_lambda):
         there = probed
-    return [
-        expect_local(here, work, places.max_workers),
-        *(
-            expect_cloud(name, there, work, places.max_concurrency, places.prices)
-            for name in EXECUTORS
-            if name != "local"
-        ),
-    ]
+    clouds = (
+        expect_cloud(name, there, work, places.max_concurrency, places.prices) for name in ("lambda", STEP_FUNCTIONS)
+    )
+    expected = [expect_local(here, work, places.max_workers), *clouds]
+    if plan.stage.fit is None or plan.fit is not None:
+        return expected
+    return [replace(one, source=f"{one.source}; without the rounds of its fit") for one in expected]
 
 
 def look_ahead(plan: Plan, target: Store, ask: Ask, places: Places) -> Ahead:

@@ -95,6 +95,12 @@ def test_a_run_here_costs_nothing_and_no_limit_stops_it(cli: Cli) -> None:
     assert (code, told["complete"], told["cost"]["usd"]) == (0, True, 0)
 
 
+def test_retry_has_a_limit_as_well(cli: Cli) -> None:
+    run = json.loads(cli("run-stage", "heartbeat", "--max-workers", "1", "--quiet", "--json")[1])["run"]
+    assert cli("retry", run, "--max-cost", "1", "--max-workers", "1", "--quiet")[0] == 0
+    assert "--max-cost" in cli("retry", run, "--max-cost", "0")[2]
+
+
 def test_status_says_what_a_run_on_lambda_cost_by_kind(cli: Cli) -> None:
     run = json.loads(cli("run-stage", "heartbeat", "--max-workers", "1", "--quiet", "--json")[1])["run"]
     manifest = read_manifest(cli.store, "heartbeats", run)
