@@ -1,34 +1,41 @@
 """The estimate against the truth: what `plan` says of the next data set, and what that then takes.
 
-    python -m benchmarks.cost [--data ../shared/data] [--rounds 3] [--only steps labels heartbeat]
+    python -m benchmarks.cost [--data ../shared/data] [--rounds 3] [--only steps labels heartbeat limits]
 
 In each round a store is filled anew. A stage runs over one data set after the other, each of other texts or chunks
 than those before; before each run but the first its time is foretold from the runs before it, three ways: by the line
 through bytes and seconds that `plan` draws, by seconds for each byte, and by seconds for each problem. The wall time
 foretold is that of the local executor. Nothing is asserted: the machine may be busy with other things between two runs,
 and the error says so.
+
+Beside it, `limits`: ways of holding a run to a limit, over the same drawn costs of 10,000 tasks, 1,000 in flight.
+Nothing is measured there: it is a simulation in a clock of its own, so its table is the same on every machine.
 """
 
 import argparse
+import heapq
 import statistics
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from benchmarks.heartbeat import PROBLEMS, write_run
 from benchmarks.measure import describe_machine
 from coordinator.cost.estimate import expect_local, predict_seconds
 from coordinator.cost.evidence import Evidence, read_history
+from coordinator.cost.limit import ENOUGH, CostLimit
 from coordinator.cost.planned import find_work
 from coordinator.executors.local import LocalExecutor, count_cores
 from coordinator.ingest.ingest import IngestParams, ingest_files
 from coordinator.pipeline.given import cut_manifest
 from lambdas.stages import find_stage
 from mycelium.fields import parse_field_options
-from mycelium.manifest import Manifest
+from mycelium.manifest import Manifest, Outcome
 from mycelium.plan import plan_run
 from mycelium.run import run_plan
 from mycelium.store import LocalStore
@@ -44,6 +51,10 @@ TEXTS = (
 
 SIGNALS = (8, 24, 12, 40)
 """Chunks of iaf: nothing but their number differs."""
+
+
+N_TASKS = 10_000
+MAX_IN_FLIGHT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +148,79 @@ def run_signals(store: LocalStore) -> Iterator[Foretold]:
             yield foretold
 
 
+@dataclass(slots=True)
+class Held:
+    """What became of a simulated run: tasks done, dollars billed, seconds passed."""
+
+    done: int = 0
+    billed: float = 0.0
+    wall_s: float = 0.0
+
+
+def stop_by_sight(costs: Sequence[float], limit: float) -> Held:
+    """Start nothing more when what has landed is beyond the limit; what flies then is billed as well."""
+    return _fly(costs, lambda landed, _flying: landed <= limit)
+
+
+def reserve(costs: Sequence[float], limit: float, dearest: float) -> Held:
+    """Start a task when what has landed, and all that flies at the price of the dearest, leave room for one more."""
+    return _fly(costs, lambda landed, flying: landed + (flying + 1) * dearest <= limit)
+
+
+def _fly(costs: Sequence[float], may_start: Callable[[float, int], bool]) -> Held:
+    """Keep as many in flight as may be; a task takes as many seconds as it costs."""
+    held, waiting, landed = Held(), list(reversed(costs)), 0.0
+    flying: list[tuple[float, float]] = []
+    while True:
+        while waiting and len(flying) < MAX_IN_FLIGHT and may_start(landed, len(flying)):
+            cost = waiting.pop()
+            heapq.heappush(flying, (held.wall_s + cost, cost))
+            held.billed += cost
+        if not flying:
+            return held
+        held.wall_s, cost = heapq.heappop(flying)
+        landed += cost
+        held.done += 1
+
+
+def deal_out(costs: Sequence[float], limit: float, dearest: float) -> tuple[Held, int]:
+    """Start as many as are paid for at the price of the dearest, wait for all, and so on; also in how many goes."""
+    rule = CostLimit(limit, lambda outcome: outcome.wall_s, dearest, dearest, ENOUGH)
+    held, waiting, goes = Held(), list(costs), 0
+    while waiting and (n := rule.allow(len(waiting))):
+        part = _fly(waiting[:n], lambda _landed, _flying: True)
+        for cost in waiting[:n]:
+            rule.take(Outcome("", "done", wall_s=cost))
+        held.done, held.billed, held.wall_s = held.done + n, held.billed + part.billed, held.wall_s + part.wall_s
+        waiting, goes = waiting[n:], goes + 1
+    return held, goes
+
+
+def tell_limits() -> None:
+    """Print what each way of holding a run to a limit does with the same tasks."""
+    rng = np.random.default_rng(0)
+    costs = rng.lognormal(0.0, 0.5, N_TASKS).tolist()
+    dearest, total = max(rng.lognormal(0.0, 0.5, 200).tolist()), sum(costs)
+    free = _fly(costs, lambda _landed, _flying: True)
+    print(
+        f"\nLimits: {N_TASKS:,} tasks, {MAX_IN_FLIGHT:,} in flight, lognormal costs, {total:,.0f} together; simulated"
+    )
+    print(f"{'limit':>7} {'way':36} {'done':>7} {'billed / limit':>15} {'wall / unlimited':>17} {'goes':>5}")
+    for share in (0.5, 0.9, 1.0, 1.1, 5.0):
+        limit = share * total
+        dealt, goes = deal_out(costs, limit, dearest)
+        ways = (
+            ("stop when what landed is beyond it", stop_by_sight(costs, limit), ""),
+            ("reserve the dearest for what flies", reserve(costs, limit, dearest), ""),
+            ("deal out what is paid for, and wait", dealt, goes),
+        )
+        for way, held, in_goes in ways:
+            print(
+                f"{share:7.0%} {way:36} {held.done / N_TASKS:7.1%} {held.billed / limit:15.1%} "
+                f"{held.wall_s / free.wall_s:17.2f} {in_goes:>5}"
+            )
+
+
 def tell(found: Sequence[Foretold]) -> None:
     """Print each run's errors, and the medians."""
     print(f"\nSeconds foretold and taken\n{describe_machine()}")
@@ -175,8 +259,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", nargs="+", default=["steps", "labels", "heartbeat"])
+    parser.add_argument("--only", nargs="+", default=["steps", "labels", "heartbeat", "limits"])
     asked = parser.parse_args()
+    if "limits" in asked.only:
+        tell_limits()
     found: list[Foretold] = []
     for _ in range(asked.rounds):
         with tempfile.TemporaryDirectory() as folder:
@@ -185,7 +271,8 @@ def main() -> None:
                 found += run_texts(store, asked.data, asked.only)
             if "heartbeat" in asked.only:
                 found += run_signals(store)
-    tell(found)
+    if found:
+        tell(found)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,22 @@ def test_the_table_that_comes_with_the_code_is_whole_and_says_where_and_when() -
     assert LIST_PRICES.lambda_x86_64_gb_s / LIST_PRICES.lambda_arm64_gb_s == pytest.approx(1.25, abs=1e-4)
 
 
+def test_the_documentation_s_table_is_this_one() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "cost.md").read_text()
+    rows = [line for line in page.splitlines() if (line.startswith("|") and "pricing" in line) or "the same |" in line]
+    told = [float(line.split("|")[2].split()[0]) for line in rows]
+    assert told == pytest.approx(
+        [
+            LIST_PRICES.lambda_arm64_gb_s,
+            LIST_PRICES.lambda_x86_64_gb_s,
+            LIST_PRICES.lambda_request,
+            LIST_PRICES.s3_put,
+            LIST_PRICES.s3_get,
+            LIST_PRICES.transition,
+        ]
+    )
+
+
 def test_a_table_that_was_kept_is_used_and_without_one_that_of_the_code(tmp_path: Path) -> None:
     assert read_prices(tmp_path / "nowhere") == LIST_PRICES
     assert write_prices(ELSEWHERE, tmp_path / "cache") == price_file(tmp_path / "cache")
