@@ -11,12 +11,13 @@ import click
 from coordinator import tell
 from coordinator.again.cli import retry, run_task_here
 from coordinator.fleet.cli import fleet, merge
+from coordinator.logs.cli import logs
 from coordinator.options import executor_options, open_named
 from coordinator.pairs.cli import export_pairs
 from coordinator.pipeline.cli import run_pipeline
 from coordinator.storekeeping.cli import export_run, gc, import_run, verify
 from lambdas.stages import find_stage, stage_names
-from mycelium.command import EXIT_SOME_FAILED, CommandGroup, json_option, run_command, store_option
+from mycelium.command import EXIT_SOME_FAILED, CommandGroup, json_option, open_observer, run_command, store_option
 from mycelium.deployment import DEFAULT_DEPLOYMENT
 from mycelium.errors import UnknownRunError, UserInputError
 from mycelium.failures import parse_policy
@@ -171,6 +172,7 @@ def _run_stage(stage: Stage[Any], values: dict[str, Any]) -> int:
     from coordinator.lineage import find_fit, find_inputs
 
     policy = parse_policy(values["max_failures"])
+    observer = open_observer(values["events"], as_json=values["as_json"])
     names = [field.name for field in dataclasses.fields(stage.params)]
     try:
         params = type(stage.params)(**{name: values[name] for name in names})
@@ -183,6 +185,7 @@ def _run_stage(stage: Stage[Any], values: dict[str, Any]) -> int:
         values["deployment"],
         max_workers=values["max_workers"],
         max_concurrency=values["max_concurrency"],
+        observer=observer,
     )
     source, reference = _split_input(values["input_run"], values["store"] or chosen.store)
     target = open_store(values["output"]) if values["output"] else source
@@ -200,8 +203,9 @@ def _run_stage(stage: Stage[Any], values: dict[str, Any]) -> int:
         reducer=chosen.reducer,
         quiet=values["quiet"],
         until=Until(policy),
+        observer=observer,
     )
-    tell.tell_run(manifest, as_json=values["as_json"])
+    tell.tell_run(manifest, as_json=values["as_json"], silent=observer.owns_stdout)
     return 0 if manifest.complete else EXIT_SOME_FAILED
 
 
@@ -367,8 +371,9 @@ def compare(run_a: str, run_b: str, store: str | None, as_json: bool) -> None:
     tell.tell_comparison(compare_runs(opened, *runs), as_json=as_json)
 
 
-for command in (run_pipeline, run_task_here, retry, gc, verify, export_run, import_run, export_pairs, fleet, merge):
+for command in (run_pipeline, run_task_here, retry, logs, gc, verify, export_run, import_run, export_pairs, fleet):
     coordinator.add_command(command)
+coordinator.add_command(merge)
 
 
 def main() -> None:

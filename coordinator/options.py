@@ -2,6 +2,7 @@
 
 import click
 
+from mycelium.command import EVENTS_HELP
 from mycelium.deployment import DEFAULT_DEPLOYMENT
 from mycelium.settings import read_settings
 from mycelium.store import Store, open_store
@@ -37,6 +38,7 @@ def executor_options() -> list[click.Option]:
             metavar="N|P%",
             help="Give up when more chunks fail. Default: only when the first 20 all fail alike.",
         ),
+        click.Option(["--events"], metavar="FILE", help=EVENTS_HELP),
         click.Option(
             ["--deployment"], default=DEFAULT_DEPLOYMENT, show_default=True, help="What `cdk deploy` called the stack."
         ),

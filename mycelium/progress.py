@@ -3,6 +3,7 @@
 import contextlib
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -12,6 +13,21 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
 PLAIN_EVERY_S = 5.0
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What an executor has under way; it keeps this, and who shows progress looks.
+
+    Attributes:
+        in_flight: tasks that run now; None where the executor does not say.
+        retries: attempts that failed and are followed by another.
+        throttled: those of them that never ran, because the platform had no room.
+    """
+
+    in_flight: int | None = None
+    retries: int = 0
+    throttled: int = 0
 
 
 @dataclass(slots=True)
@@ -28,6 +44,10 @@ class Progress:
         counted: what those are called.
         note: what else is to be said, in a few words.
         waits: what it waits for, if it does.
+        bytes: bytes read and written.
+        failures: what failed, by kind.
+        usd: what it has cost so far, US dollars; None if that is not known.
+        traffic: what the executor has under way.
     """
 
     what: str
@@ -40,6 +60,10 @@ class Progress:
     note: str = ""
     waits: str | None = None
     started_s: float = field(default_factory=time.monotonic)
+    bytes: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+    usd: float | None = None
+    traffic: Traffic = field(default_factory=Traffic)
 
     def advance(self, steps: int = 1, count: int = 0, *, failed: bool = False) -> None:
         """Say that some steps are done."""

@@ -6,7 +6,7 @@ import click
 
 from coordinator import tell
 from coordinator.options import open_named, with_executor
-from mycelium.command import EXIT_SOME_FAILED, json_option, store_option
+from mycelium.command import EXIT_SOME_FAILED, json_option, open_observer, store_option
 
 
 @with_executor
@@ -31,12 +31,15 @@ def retry(run: str, *, quiet: bool, store: str | None, as_json: bool, **where: A
     from mycelium.run import Until, run_plan
 
     until = Until(parse_policy(where.pop("max_failures")))
+    observer = open_observer(where.pop("events"), as_json=as_json)
     opened = open_named(store)
     check_cloud_store(where["executor"], opened.uri)
     plan = plan_again(opened, find_run(opened, run))
-    chosen = choose_executor(where.pop("executor"), plan.stage, where.pop("deployment"), **where)
-    manifest = run_plan(opened, plan, chosen.executor, reducer=chosen.reducer, quiet=quiet, until=until)
-    tell.tell_run(manifest, as_json=as_json)
+    chosen = choose_executor(where.pop("executor"), plan.stage, where.pop("deployment"), observer=observer, **where)
+    manifest = run_plan(
+        opened, plan, chosen.executor, reducer=chosen.reducer, quiet=quiet, until=until, observer=observer
+    )
+    tell.tell_run(manifest, as_json=as_json, silent=observer.owns_stdout)
     return 0 if manifest.complete else EXIT_SOME_FAILED
 
 
