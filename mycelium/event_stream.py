@@ -95,7 +95,8 @@ def observing(
         yield Observer(make_id())
         return
     if where == STDOUT:
-        yield Observer(make_id(), EventStream(_Stdout(), complain).hear, owns_stdout=True)
+        hear = EventStream(_Stdout(), complain).hear
+        yield Observer(make_id(), hear, owns_stdout=True, owns_terminal=sys.stdout.isatty())
         return
     try:
         # Without a buffer and at its end: each line is one write, and two commands may share the file.

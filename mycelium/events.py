@@ -8,7 +8,7 @@ decoded by them.
 import time as clocks
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 import msgspec
@@ -142,6 +142,7 @@ class Observer:
         clock: seconds since the epoch.
         traffic: what the executor has in flight, kept by the executor.
         owns_stdout: whether the events are the command's whole output.
+        owns_terminal: whether they are on a terminal, which progress would draw over.
         price: what the platform takes for a task, US dollars; None where nothing is taken, or it is not known.
     """
 
@@ -150,11 +151,12 @@ class Observer:
     clock: Callable[[], float] = clocks.time
     traffic: Traffic = field(default_factory=Traffic)
     owns_stdout: bool = False
+    owns_terminal: bool = False
     price: Callable[[Outcome], float] | None = None
 
     def of_another_run(self) -> "Observer":
         """Return an observer of another run of the same command."""
-        return Observer(self.trace_id, self.hear, self.clock, owns_stdout=self.owns_stdout)
+        return replace(self, traffic=Traffic())
 
     def started(self, plan: Plan, executor: str) -> None:
         """Tell that a run is taken up, and what it has to do."""

@@ -123,6 +123,7 @@ def run_plan(  # noqa: PLR0913 - all but three by name, each of another kind
         KeyboardInterrupt: Ctrl-C, here or in the thread that gave `until`, after the manifest was written.
     """
     observer = observer or Observer()
+    quiet = quiet or observer.owns_terminal  # one of the two may draw there
     observer.started(plan, executor.name)
     before = read_finished(store, plan)
     if before is not None:
@@ -224,6 +225,7 @@ class _Running:
         tasks = [task if task.found else replace(task, broadcast=self.fitted.ref) for task in plan.tasks]
         failures = FailureCount(self.until.policy, plan.n_chunks)
         with self.show(plan.stage.name, len(tasks) + len(plan.lost), quiet=self.quiet) as progress:
+            progress.failures.update(outcome.error_kind or "?" for outcome in plan.lost)
             progress.advance(len(plan.lost), failed=True)
             progress.traffic = self.observer.traffic
             for result in self._run_tasks(tasks):
