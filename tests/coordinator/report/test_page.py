@@ -202,6 +202,7 @@ def page() -> Iterator[Any]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
         opened = browser.new_page(viewport={"width": 1100, "height": 1400})
+        opened.set_default_timeout(180_000)
         opened.route(re.compile("^(?!file:)"), lambda route: route.abort())
         yield opened
         browser.close()
@@ -214,7 +215,7 @@ def test_in_a_browser_it_draws_shades_and_tells_tokens(tmp_path: Path, page: Any
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto((tmp_path / "report.html").as_uri())
-    page.wait_for_function("document.body.dataset.drawn || document.body.dataset.error", timeout=20_000)
+    page.wait_for_function("document.body.dataset.drawn || document.body.dataset.error")
     assert page.evaluate("document.body.dataset.error") is None
     assert page.evaluate("document.body.dataset.drawn") == "4"  # levels, traces, clocks and times
     bars = page.locator("#levels svg path[aria-roledescription='bar']")
@@ -249,7 +250,7 @@ def test_in_a_browser_all_stages_are_drawn_and_nothing_complains(tmp_path: Path,
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto((tmp_path / "report.html").as_uri())
-    page.wait_for_function("document.body.dataset.drawn || document.body.dataset.error", timeout=20_000)
+    page.wait_for_function("document.body.dataset.drawn || document.body.dataset.error")
     assert page.evaluate("document.body.dataset.error") is None
     assert page.evaluate("document.body.dataset.drawn") == "10"
     assert page.locator(".graph rect").count() == 8
