@@ -55,7 +55,7 @@ def search_lines(
         raise UserInputError(f"a trace id is 1-, 8 and 24 hexadecimal digits; got {trace_id!r}")
     pattern = f'{{ $.trace_id = "{trace_id}" }}'
     if only_failed:
-        pattern = f'{{ $.trace_id = "{trace_id}" && $.failures = 1 }}'
+        pattern = f'{{ ($.trace_id = "{trace_id}") && ($.failures = 1) }}'
     pages = logs.get_paginator("filter_log_events").paginate(
         logGroupName=group,
         filterPattern=pattern,
