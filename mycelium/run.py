@@ -170,6 +170,7 @@ class _Running:
     outcomes: list[Outcome] = field(default_factory=list)
     fitted: _Fitted = field(default_factory=_Fitted)
     asked: Counter[str] = field(default_factory=Counter)
+    held_back: str | None = None
     started_s: float = field(default_factory=time.monotonic)
 
     def run(self) -> Manifest:
@@ -238,8 +239,7 @@ class _Running:
                 stopped = failures.add(result.outcome)
                 if stopped is not None:
                     return stopped
-        allowance = self.until.allowance
-        return None if allowance is None or len(self.outcomes) == len(tasks) else allowance.describe()
+        return self.held_back
 
     def _run_allowed(self, tasks: Sequence[Task]) -> Iterator[TaskResult]:
         """Run all tasks together; under an allowance those found first, and of the others as many as it allows."""
@@ -252,6 +252,7 @@ class _Running:
         while waiting and (n := allowance.allow(len(waiting))):
             yield from self._run_tasks(waiting[:n])
             waiting = waiting[n:]
+        self.held_back = allowance.describe() if waiting else None
 
     def _run_tasks(self, tasks: Sequence[Task]) -> Iterator[TaskResult]:
         with _closing(self.executor.run(tasks, self.plan.source_uri, self.store.uri)) as results:
