@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from mycelium.command import json_option
-from mycelium.plan import Plan
-from mycelium.store import Store
 
 if TYPE_CHECKING:
     from coordinator.cost.planned import Ahead
+    from mycelium.plan import Plan
+    from mycelium.store import Store
 
 
-def find_ahead(plan: Plan, target: Store, values: dict[str, Any]) -> "Ahead":
+def find_ahead(plan: "Plan", target: "Store", values: dict[str, Any]) -> "Ahead":
     """Return what is to be known of a run before it starts; an estimate only where it is asked for.
 
     Args:
