@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coordinator.again.cli import retry, run_task_here
-from coordinator.cost.cli import find_ahead, plan, prices
+from coordinator.cost.cli import plan, prices
 from coordinator.doctor.cli import doctor
 from coordinator.fleet.cli import fleet, merge
 from coordinator.options import complete_run, executor_options, max_cost_option, open_named
@@ -176,6 +176,7 @@ def _split_input(reference: str | None, store: str | None) -> tuple[Store, str |
 
 def _run_stage(stage: "Stage[Any]", values: dict[str, Any]) -> int:
     from coordinator import tell
+    from coordinator.cost.cli import find_ahead
     from coordinator.executors.choose import check_cloud_store, choose_executor
     from coordinator.lineage import find_fit, find_inputs
     from mycelium.failures import parse_policy

@@ -8,9 +8,9 @@ from pathlib import Path
 STORE_VARIABLE = "MYCELIUM_STORE"
 DEFAULT_STORE = "store"
 REGION_VARIABLE = "AWS_REGION"
+ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL"
 CACHE_VARIABLE = "XDG_CACHE_HOME"
 DEFAULT_CACHE = "~/.cache"
-ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +21,14 @@ class Settings:
         store: URI of the store (`MYCELIUM_STORE`; default: the folder ``store`` below the current one).
         region: the AWS region (`AWS_REGION`; the CDK reads it, boto3 does not); None leaves it to boto3, which reads
             `AWS_DEFAULT_REGION` and the AWS configuration.
-        cache: our folder for what can be had again, in the user's for such (`XDG_CACHE_HOME`; default: ``~/.cache``).
         endpoint: where requests to AWS go instead (`AWS_ENDPOINT_URL`, which boto3 reads itself); it is only told.
+        cache: our folder for what can be had again, in the user's for such (`XDG_CACHE_HOME`; default: ``~/.cache``).
     """
 
     store: str = DEFAULT_STORE
     region: str | None = None
-    cache: Path = Path(DEFAULT_CACHE) / "mycelium"
     endpoint: str | None = None
+    cache: Path = Path(DEFAULT_CACHE) / "mycelium"
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -37,6 +37,6 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         store=variables.get(STORE_VARIABLE) or DEFAULT_STORE,
         region=variables.get(REGION_VARIABLE) or None,
-        cache=Path(variables.get(CACHE_VARIABLE) or DEFAULT_CACHE).expanduser() / "mycelium",
         endpoint=variables.get(ENDPOINT_VARIABLE) or None,
+        cache=Path(variables.get(CACHE_VARIABLE) or DEFAULT_CACHE).expanduser() / "mycelium",
     )
