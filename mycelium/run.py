@@ -180,6 +180,7 @@ class _Running:
     outcomes: list[Outcome] = field(default_factory=list)
     fitted: _Fitted = field(default_factory=_Fitted)
     asked: Counter[str] = field(default_factory=Counter)
+    held_back: str | None = None
     started_s: float = field(default_factory=time.monotonic)
 
     def run(self) -> Manifest:
@@ -272,8 +273,7 @@ class _Running:
                 stopped = failures.add(result.outcome)
                 if stopped is not None:
                     return stopped
-        allowance = self.until.allowance
-        return None if allowance is None or len(self.outcomes) == len(tasks) else allowance.describe()
+        return self.held_back
 
     def _run_allowed(self, tasks: Sequence[Task]) -> Iterator[TaskResult]:
         """Run all tasks together; under an allowance those found first, and of the others as many as it allows."""
@@ -286,6 +286,7 @@ class _Running:
         while waiting and (n := allowance.allow(len(waiting))):
             yield from self._run_tasks(waiting[:n])
             waiting = waiting[n:]
+        self.held_back = allowance.describe() if waiting else None
 
     def _take(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)

@@ -68,7 +68,7 @@ def count_outcome(outcome: Outcome, executor: str, memory_mb: int, n_inputs: int
         memory_mb: the memory of its function.
         n_inputs: objects that an attempt reads.
     """
-    if executor not in CLOUD:
+    if executor not in CLOUD or _never_ran(outcome):
         return Usage()
     n_outputs = len(outcome.outputs)
     gb_s = outcome.billed_ms / 1000 * memory_mb / 1024
@@ -79,6 +79,14 @@ def count_outcome(outcome: Outcome, executor: str, memory_mb: int, n_inputs: int
         tries = max(outcome.attempts, 1)
         return Usage(gb_s, tries, tries * n_inputs + n_outputs, n_outputs, tries)
     return Usage(gb_s, outcome.attempts, outcome.attempts * n_inputs, n_outputs)
+
+
+def _never_ran(outcome: Outcome) -> bool:
+    """Whether a chunk failed before a function saw it: its input is lost, or every call was throttled.
+
+    A chunk whose function left no word has no attempts in its outcome, and did run.
+    """
+    return outcome.status == "failed" and bool(outcome.attempts) and not outcome.billed_ms and not outcome.started_s
 
 
 def _count_rest(manifest: Manifest) -> Usage:

@@ -52,9 +52,14 @@ def test_a_run_on_lambda_is_its_time_its_calls_its_objects_and_its_listings() ->
     assert cost.unknown == ()
 
 
-def test_a_chunk_whose_input_is_lost_was_never_tried() -> None:
-    lost = Outcome("", "failed", error="gone", error_kind="ChunkDamagedError", attempts=0)
-    assert count_outcome(lost, "lambda", 1769, 1) == Usage()
+def test_what_no_function_ever_saw_is_not_billed() -> None:
+    lost = Outcome("", "failed", error="gone", error_kind="ChunkDamagedError")
+    throttled = Outcome("", "failed", error="no", error_kind="Throttled", attempts=60)
+    for executor in ("lambda", "step-functions"):
+        assert count_outcome(lost, executor, 1769, 1) == count_outcome(throttled, executor, 1769, 1) == Usage()
+    # A function that left no word did run.
+    silent = Outcome("", "failed", error="no word", error_kind="NoOutput", attempts=0)
+    assert count_outcome(silent, "step-functions", 1769, 1) == Usage(0, 1, 1, 0, 1)
 
 
 def test_a_state_machine_makes_a_transition_for_each_attempt_and_one_for_its_map() -> None:
@@ -95,7 +100,7 @@ def test_the_chunks_of_a_run_add_up_and_each_more_costs_more(tries: list[tuple[i
     outcomes = [
         Outcome("", "done", OUTPUT, billed_ms=ms, attempts=n)
         if well
-        else Outcome("", "failed", billed_ms=ms, attempts=n, error="no", error_kind="KeyError")
+        else Outcome("", "failed", billed_ms=ms, attempts=n, started_s=1.0, error="no", error_kind="KeyError")
         for ms, n, well in tries
     ]
     whole, first, second = (
