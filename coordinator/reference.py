@@ -1,8 +1,11 @@
-"""The generated pages: datasets and the command line, from the code that they describe.
+"""The generated pages: datasets, commands, errors and settings, from the code that they describe.
 
-python -m coordinator.reference        # writes docs/datasets.md and docs/cli.md; a test holds them current
+python -m coordinator.reference        # writes them below docs/; a test holds them current
 """
 
+import inspect
+import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import click
 
 from coordinator.cli import coordinator
 from lambdas.stages import find_stage, stage_names
+from mycelium import errors
 from mycelium.datasets import (
     ATTENTION,
     CONNECTIVITY,
@@ -22,6 +26,7 @@ from mycelium.datasets import (
     TOKENS,
 )
 from mycelium.schema import Dataset
+from mycelium.settings import Settings
 
 DOCS = Path(__file__).parent.parent / "docs"
 _MADE = "<!-- Made by `python -m coordinator.reference`; tested to be current. -->"
@@ -89,10 +94,51 @@ def _walk(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[tupl
                 yield from _walk(found, (*words, name))
 
 
+def describe_errors() -> str:
+    """Return the page of errors, as Markdown: the tree, and what each means."""
+    text, root, tree = inspect.cleandoc(errors.__doc__ or "").partition("    MyceliumError\n")
+    parts = ["# Errors", "", _MADE, "", text.strip(), "", "```", textwrap.dedent(root + tree), "```", ""]
+    parts += ["| error | what it means |", "|---|---|"]
+    for name, error in vars(errors).items():
+        if inspect.isclass(error) and issubclass(error, errors.MyceliumError):
+            parts.append(f"| `{name}` | {_join(inspect.cleandoc(error.__doc__ or '').split('Attributes:')[0])} |")
+    return "\n".join([*parts, ""])
+
+
+def describe_settings() -> str:
+    """Return the page of settings, as Markdown: what the environment may say."""
+    doc = inspect.cleandoc(Settings.__doc__ or "")
+    parts = ["# Settings", "", _MADE, ""]
+    parts += [
+        "The environment is read once. A command's option wins over it, and [cli.md](cli.md) lists those.",
+        "What `cdk deploy` can be told is in [deploy.md](deploy.md#settings).",
+        "",
+        "| setting | what it is |",
+        "|---|---|",
+    ]
+    for name, meaning in re.findall(r"^    (\w+): (.*?)(?=^    \w+: |\Z)", doc, re.MULTILINE | re.DOTALL):
+        parts.append(f"| `{name}` | {_join(meaning)} |")
+    return "\n".join([*parts, ""])
+
+
+def _join(text: str) -> str:
+    """Return text in one line, as a cell of a table has it."""
+    return " ".join(text.replace("``", "`").replace("|", "\\|").split())
+
+
+PAGES = {
+    "datasets.md": describe_datasets,
+    "cli.md": describe_cli,
+    "errors.md": describe_errors,
+    "settings.md": describe_settings,
+}
+"""The pages, and what returns each."""
+
+
 def main() -> None:
     """Write the pages."""
-    (DOCS / "datasets.md").write_text(describe_datasets())
-    (DOCS / "cli.md").write_text(describe_cli())
+    for name, describe in PAGES.items():
+        (DOCS / name).write_text(describe())
 
 
 if __name__ == "__main__":
