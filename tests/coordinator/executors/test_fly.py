@@ -20,7 +20,7 @@ from coordinator.executors.fly import Flyer
 from coordinator.executors.invoke import Endpoint, Reply, judge_reply
 from coordinator.executors.retry import Kind
 
-Serve = Callable[[socket.socket, int], None]
+Serve = Callable[[socket.socket, int], object]
 """What is done with one connection, the so-manieth from 0."""
 
 
