@@ -9,11 +9,10 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
-
 from coordinator.cli import coordinator
 from lambdas.stages import find_stage, stage_names
 from mycelium import errors
+from mycelium.command import describe_commands
 from mycelium.datasets import (
     ATTENTION,
     CONNECTIVITY,
@@ -74,24 +73,7 @@ def _written_by_stages() -> Iterator[tuple[str, Dataset]]:
 
 def describe_cli() -> str:
     """Return the page of commands, as Markdown."""
-    parts = ["# Commands", "", _MADE, ""]
-    for words, command in _walk(coordinator, ("python -m coordinator",)):
-        # The help option's names are said, because click keeps those of whoever asks first.
-        context = click.Context(
-            command, info_name=" ".join(words), terminal_width=100, help_option_names=["-h", "--help"]
-        )
-        parts += [f"## {' '.join(words[1:]) or words[0]}", "", "```", command.get_help(context), "```", ""]
-    return "\n".join(parts)
-
-
-def _walk(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    yield words, command
-    if isinstance(command, click.Group):
-        context = click.Context(command)
-        for name in command.list_commands(context):
-            found = command.get_command(context, name)
-            if found is not None:
-                yield from _walk(found, (*words, name))
+    return "\n".join(["# Commands", "", _MADE, "", *describe_commands(coordinator, "python -m coordinator")])
 
 
 def describe_errors() -> str:
