@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +17,8 @@ import pyarrow as pa
 from mycelium.errors import FitError
 from mycelium.failures import FailureCount, FailurePolicy
 from mycelium.fit import Rounds, look_for_artifact, put_artifact
-from mycelium.manifest import Manifest, ObjectRef, Outcome, digest, write_manifest
+from mycelium.manifest import IN_ONE, Manifest, ObjectRef, Outcome, digest, write_manifest
+from mycelium.packed import Packed
 from mycelium.plan import Plan, read_finished
 from mycelium.progress import ShowsProgress, show_progress
 from mycelium.reduce import PartTree, Reducer
@@ -143,18 +145,19 @@ class _Running:
     until: Until
     watch: Watch | None
     quiet: bool
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: Packed[Outcome] = field(default_factory=lambda: Packed(Outcome, order=attrgetter("chunk_id")))
     fitted: _Fitted = field(default_factory=_Fitted)
     started_s: float = field(default_factory=time.monotonic)
 
     def run(self) -> Manifest:
         plan, tree = self.plan, PartTree(self.plan.stage, self.store, self.plan.run_id, self.reducer)
+        self.outcomes.extend(plan.lost)
         try:
             self.fitted = self._fit()
             stopped = self._map(tree)
         except FitError as error:
             self.outcomes.extend(outcome for outcome in error.outcomes if isinstance(outcome, Outcome))
-            if not self.outcomes and not plan.lost:
+            if not self.outcomes:
                 raise
             return self._finish({})
         except KeyboardInterrupt:
@@ -190,7 +193,10 @@ class _Running:
     def _map(self, tree: PartTree) -> str | None:
         """Run the tasks; return why the run is to end before its time, or None."""
         plan = self.plan
-        tasks = [task if task.found else replace(task, broadcast=self.fitted.ref) for task in plan.tasks]
+        tasks = plan.tasks
+        if self.fitted.ref is not None:
+            given = self.fitted.ref
+            tasks = [task if task.found else replace(task, broadcast=given) for task in tasks]
         failures = FailureCount(self.until.policy, plan.n_chunks)
         with self.show(plan.stage.name, len(tasks) + len(plan.lost), quiet=self.quiet) as progress:
             progress.advance(len(plan.lost), failed=True)
@@ -212,7 +218,8 @@ class _Running:
 
     def _finish(self, result: Result, gathered: tuple[ObjectRef, ...] = (), stopped: str | None = None) -> Manifest:
         plan = self.plan
-        by_id = {outcome.chunk_id: outcome for outcome in (*plan.lost, *self.outcomes)}
+        in_order = self.outcomes.in_order()
+        outcomes = tuple(in_order) if len(self.outcomes) <= IN_ONE else Packed(Outcome, in_order)
         manifest = Manifest(
             run_id=plan.run_id,
             provenance=plan.provenance,
@@ -224,16 +231,15 @@ class _Running:
             inputs=plan.inputs,
             finished_s=time.time(),
             wall_s=time.monotonic() - self.started_s,
-            complete=sum(outcome.status != "failed" for outcome in by_id.values()) == plan.n_chunks,
+            complete=sum(outcome.status != "failed" for outcome in outcomes) == plan.n_chunks,
             n_chunks=plan.n_chunks,
-            outcomes=tuple(by_id[chunk_id] for chunk_id in sorted(by_id)),
+            outcomes=outcomes,
             result=result,
             notes=({} if self.watch is None else self.watch.notes()) | ({"stopped": stopped} if stopped else {}),
             gathered=gathered,
             fit=self.fitted.ref,
         )
-        write_manifest(self.store, manifest, plan.stage.writes)
-        return manifest
+        return write_manifest(self.store, manifest, plan.stage.writes)
 
 
 @contextlib.contextmanager
