@@ -14,6 +14,7 @@ from coordinator.fleet.cli import fleet, merge
 from coordinator.options import executor_options, open_named
 from coordinator.pairs.cli import export_pairs
 from coordinator.pipeline.cli import run_pipeline
+from coordinator.simulate.cli import simulate
 from coordinator.storekeeping.cli import export_run, gc, import_run, verify
 from lambdas.stages import find_stage, stage_names
 from mycelium.command import EXIT_SOME_FAILED, CommandGroup, json_option, run_command, store_option
@@ -367,7 +368,19 @@ def compare(run_a: str, run_b: str, store: str | None, as_json: bool) -> None:
     tell.tell_comparison(compare_runs(opened, *runs), as_json=as_json)
 
 
-for command in (run_pipeline, run_task_here, retry, gc, verify, export_run, import_run, export_pairs, fleet, merge):
+for command in (
+    run_pipeline,
+    run_task_here,
+    retry,
+    simulate,
+    gc,
+    verify,
+    export_run,
+    import_run,
+    export_pairs,
+    fleet,
+    merge,
+):
     coordinator.add_command(command)
 
 

@@ -1,7 +1,7 @@
 """Pages of a listing on S3: read without botocore's own parser, and several at a time."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,12 +9,13 @@ from itertools import pairwise
 from threading import Event
 from typing import Any
 from urllib.parse import unquote_plus
-from xml.etree import ElementTree as ET
 
 from mycelium.store.base import ObjectInfo
 
 N_LISTERS = 16
 """Ranges of one listing fetched at a time."""
+
+_OBJECT, _OBJECT_END, _FIELDS = b"<Contents>", b"</Contents>", ("Key", "Size", "LastModified")
 
 OBJECTS = "Objects"
 """The entry of botocore's answer in which `read_page` leaves keys, sizes and dates."""
@@ -37,31 +38,46 @@ Fetch = Callable[[str | None, str | None], Page]
 """Asks for a page: after a key, or by the token of the page before."""
 
 
-def read_page(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
-    """Read the objects of a page, and leave botocore the rest of it.
+def hear_pages(client: Any) -> None:  # noqa: ANN401 - boto3 makes its clients at run time
+    """Let a client's listings be read by `read_page`, before botocore reads them twice."""
+    # Under the name that botocore's own readers have: under a more exact one it would come after them.
+    client.meta.events.register_first("before-parse.s3.*", read_page, unique_id=OBJECTS)
 
-    botocore takes 25 ms of processor time for a page of 1,000 keys, most of it for dates; this takes 3. It is called
-    before botocore parses an answer (its event ``before-parse``).
+
+def read_page(
+    operation_model: Any,  # noqa: ANN401 - botocore is not typed
+    response_dict: dict[str, Any],
+    customized_response_dict: dict[str, Any],
+    **_: object,
+) -> None:
+    """Read the objects of a page, and leave botocore the rest of it; what is not known by sight is left alone.
+
+    For a page of 1,000 keys botocore takes twelve times as long.
     """
-    body = response_dict["body"]
-    if response_dict["status_code"] != 200 or not body:
+    if operation_model.name != "ListObjectsV2":
         return
-    root = ET.fromstring(body)  # noqa: S314 - from S3 itself, as all else that is read of it
-    space = root.tag[: root.tag.find("}") + 1]
-    is_url = root.findtext(f"{space}EncodingType") == "url"
-    name_tag, size_tag, date_tag = f"{space}Key", f"{space}Size", f"{space}LastModified"
-    found: list[tuple[str, int, float]] = []
-    rest: list[ET.Element] = []
-    for child in root:
-        if child.tag != f"{space}Contents":
-            rest.append(child)
-            continue
-        said = {field.tag: field.text or "" for field in child}
-        name = unquote_plus(said[name_tag]) if is_url else said[name_tag]
-        found.append((name, int(said[size_tag]), datetime.fromisoformat(said[date_tag]).timestamp()))
-    root[:] = rest
-    response_dict["body"] = ET.tostring(root)
+    body = response_dict["body"]
+    begin, end = body.find(_OBJECT), body.rfind(_OBJECT_END)
+    if response_dict["status_code"] != 200 or begin < 0 or b"<EncodingType>url</EncodingType>" not in body:
+        return
+    objects = body[begin:end].decode()
+    found = []
+    for said in objects.split("<Contents>")[1:]:
+        key, size, modified = (said.partition(f"<{name}>")[2].partition("<")[0] for name in _FIELDS)
+        if not (key and size and modified):
+            return
+        found.append((unquote_plus(key), int(size), datetime.fromisoformat(modified).timestamp()))
+    response_dict["body"] = body[:begin] + body[end + len(_OBJECT_END) :]
     customized_response_dict[OBJECTS] = found
+
+
+def objects_of(answer: Mapping[str, Any], n_cut: int) -> list[ObjectInfo]:
+    """Return the objects of botocore's answer, their keys without so many characters at the beginning."""
+    found = answer.get(OBJECTS)
+    if found is None:
+        others = answer.get("Contents", ())
+        found = [(item["Key"], item["Size"], item["LastModified"].timestamp()) for item in others]
+    return [ObjectInfo(key[n_cut:], size, modified_s) for key, size, modified_s in found]
 
 
 def list_pages(fetch: Fetch, first: Page) -> Iterator[ObjectInfo]:

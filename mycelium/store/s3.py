@@ -8,7 +8,7 @@ from typing import Any
 
 from mycelium.errors import ObjectExistsError, ObjectNotFoundError, StoreError, StoreNotAvailableError
 from mycelium.store.base import PAGE_SIZE, ObjectInfo, PutMode, check_key, check_range
-from mycelium.store.pages import N_LISTERS, OBJECTS, Page, list_pages, list_ranges, read_page
+from mycelium.store.pages import N_LISTERS, Page, hear_pages, list_pages, list_ranges, objects_of
 
 _CONFLICT_TRIES = 5
 
@@ -74,7 +74,7 @@ class S3Store:
         def fetch(after: str | None, token: str | None) -> Page:
             return self._page(prefix, page_size, after, token)
 
-        self._client.meta.events.register("before-parse.s3.ListObjectsV2", read_page, unique_id=OBJECTS)
+        hear_pages(self._client)
         # The first page is fetched before the first key is asked for, so that a missing bucket is noticed at once.
         first = fetch(None, None)
         is_long = cuts and first.token and first.objects
@@ -98,9 +98,7 @@ class S3Store:
             answer: dict[str, Any] = self._client.list_objects_v2(
                 Bucket=self._bucket, Prefix=self._prefix + prefix, MaxKeys=page_size, **begin
             )
-        cut = len(self._prefix)
-        objects = [ObjectInfo(key[cut:], size, modified_s) for key, size, modified_s in answer.get(OBJECTS, ())]
-        return Page(objects, answer.get("NextContinuationToken"))
+        return Page(objects_of(answer, len(self._prefix)), answer.get("NextContinuationToken"))
 
     @contextlib.contextmanager
     def _calling(self, key: str) -> Iterator[None]:

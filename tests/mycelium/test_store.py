@@ -23,7 +23,17 @@ from mycelium.errors import (
     StoreNotAvailableError,
     UserInputError,
 )
-from mycelium.store import LocalStore, MemoryStore, ObjectInfo, RangeReader, S3Store, Store, check_key, open_store
+from mycelium.store import (
+    LocalStore,
+    MemoryStore,
+    ObjectInfo,
+    RangeReader,
+    S3Store,
+    Store,
+    check_key,
+    open_store,
+    pages,
+)
 from mycelium.store.pages import N_LISTERS
 
 KEYS = st.text("ab0-_.~", min_size=1, max_size=4).filter(lambda s: s[0] != ".")
@@ -333,6 +343,16 @@ class TestS3Store:
         cuts = [f"k{i:03d}" for i in range(4, 999, 5)]
         assert len(list(store.list("k", page_size=5, cuts=cuts))) == 12
         assert len(seen) <= 3 + 2 * N_LISTERS
+
+    def test_a_page_that_looks_otherwise_is_left_to_botocore(
+        self, bucket: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = S3Store(bucket, "p")
+        for key in ("a", "b/c", "d"):
+            store.put(key, b"12")
+        read = list(store.list())
+        monkeypatch.setattr(pages, "_OBJECT", b"<contents>")
+        assert list(store.list()) == read == [ObjectInfo(key, 2) for key in ("a", "b/c", "d")]
 
     def test_a_listing_reads_the_keys_that_others_wrote(self, bucket: str) -> None:
         client = boto3.client("s3")
