@@ -49,6 +49,8 @@ bench: .venv/dev  ## Measure what the documentation quotes; labels and templates
 	$(BIN)/python -m benchmarks.template_stage --rounds
 	$(BIN)/python -m benchmarks.template_stage --map
 	$(BIN)/python -m benchmarks.fan_out
+	$(BIN)/python -m benchmarks.planning
+	$(BIN)/python -m benchmarks.simulation
 	$(BIN)/python -m benchmarks.upload --only clients movers tls losses drain compress
 	$(BIN)/python -m benchmarks.upload_chaos
 	$(BIN)/python -m benchmarks.cold_start

@@ -7,6 +7,7 @@ writes wait where the prefix takes no more of them. Nothing here reads a clock, 
 
 import heapq
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from coordinator.simulate.limits import Limits
@@ -74,13 +75,25 @@ def simulate(work: Work, n_tasks: int, limits: Limits, seed: int = 0) -> Simulat
     """Simulate a run of tasks that are all there at the beginning.
 
     Args:
-        work: how long tasks take.
+        work: how long tasks take; each draws one of these times.
         n_tasks: how many there are, 1 or more.
         limits: what bounds them.
         seed: of the draws.
     """
     rng = random.Random(seed)  # noqa: S311 - a simulation
-    durations = rng.choices(work.task_s, k=n_tasks)
+    return simulate_again(rng.choices(work.task_s, k=n_tasks), work, limits, seed)
+
+
+def simulate_again(durations: Sequence[float], work: Work, limits: Limits, seed: int = 0) -> Simulated:
+    """Simulate a run of tasks whose times are known, in the order in which they are dispatched.
+
+    Args:
+        durations: how long each takes; at least one.
+        work: what else there is to a task.
+        limits: what bounds them.
+        seed: of the draws of starts.
+    """
+    n_tasks, rng = len(durations), random.Random(seed)  # noqa: S311 - a simulation
     starts = Gate(limits.starts_per_s, limits.burst)
     gets = Gate(limits.gets_per_s * limits.n_prefixes)
     puts = Gate(limits.puts_per_s * limits.n_prefixes)

@@ -53,14 +53,18 @@ def page_rows(n_chunks: int) -> list[str]:
     for stated in STATED:
         ways = simulate_all(stated_work(stated), n_chunks)
         by_name = {(way.executor, way.factor): way for way in ways}
-        cells = [format_seconds(by_name[name].wall_s) for name in [*(("lambda", f) for f in FACTORS)]]
-        cells.append(format_seconds(by_name["step-functions", 1].wall_s))
+        names = [*(("lambda", factor) for factor in FACTORS), ("step-functions", 1)]
+        cells = [_say_time(by_name[name]) for name in names]
         one = by_name["lambda", 1]
         lines.append(
             f"| {n_chunks:,} | {stated.partition(':')[0]} | {' | '.join(cells)} | {one.run.bound_by} | "
             f"{one.run.most_at_once:,} | {one.puts_s:,.0f} | {advise(ways, AWS)} |"
         )
     return lines
+
+
+def _say_time(way: Way) -> str:
+    return "tasks time out" if way.run.timeouts else format_seconds(way.wall_s)
 
 
 def render() -> str:

@@ -97,7 +97,9 @@ def advise(ways: list[Way], limits: Limits) -> str:
     simple = min(near, key=lambda way: (way.factor, way.executor != "lambda"))
     if simple.executor == "lambda" and simple.wall_s > LONG_S:
         simple = next((way for way in near if way.executor == "step-functions"), simple)
-    bound = simple.run.bound_by if simple.run.bounds[simple.run.bound_by] >= BUSY * simple.run.wall_s else "its starts"
+    bound = (
+        simple.run.bound_by if simple.run.bounds[simple.run.bound_by] >= BUSY * simple.run.wall_s else "several limits"
+    )
     larger = "" if simple.factor == 1 else f", chunks {simple.factor} times as large"
     n_prefixes = prefixes_needed(ways, limits)
     spread = "one prefix" if n_prefixes == 1 else f"{n_prefixes} prefixes"
