@@ -27,6 +27,9 @@ if TYPE_CHECKING:  # it would bring in the executors, for every command
 MAX_ROWS = 64
 """Rows of a table that are printed for people; JSON has them all."""
 
+IN_THE_CLOUD = ("lambda", "step-functions")
+"""The executors whose tasks leave a log."""
+
 MAX_NAMED = 20
 """Failed chunks named one by one; of more, the number."""
 
@@ -90,8 +93,11 @@ def _tell_expected(ahead: "Ahead") -> None:
     click.echo(f"(from … to …: one time in ten it is below, one time in ten above; prices of {ahead.prices.of})")
 
 
-def tell_run(manifest: Manifest, *, as_json: bool) -> None:
-    """Say how a run stands and what came out."""
+def tell_run(manifest: Manifest, *, as_json: bool, silent: bool = False) -> None:
+    """Say how a run stands and what came out; if `silent`, its failures alone, for standard output is another's."""
+    if silent:
+        _tell_failures(manifest)
+        return
     if as_json:
         say_json(_summary(manifest))
         return
@@ -126,6 +132,11 @@ def _tell_failures(manifest: Manifest) -> None:
     _name_some([f"failed: chunk {outcome.chunk_id}: {outcome.error}" for outcome in failed], "failed chunks")
     if "stopped" in manifest.notes:
         click.echo(f"the run gave up: {manifest.notes['stopped']}", err=True)
+    if failed and manifest.trace_id and manifest.executor in IN_THE_CLOUD:
+        click.echo(
+            f"trace {manifest.trace_id}; what the functions logged: `python -m coordinator logs {manifest.run_id}`",
+            err=True,
+        )
     if failed:
         click.echo(f"`python -m coordinator retry {manifest.run_id}` runs what is missing again", err=True)
 
@@ -224,6 +235,7 @@ def _summary(manifest: Manifest) -> dict[str, object]:
     return {
         "run": manifest.run_id,
         "stage": manifest.stage,
+        "trace": manifest.trace_id,
         "complete": manifest.complete,
         "chunks": manifest.n_chunks,
         "failed": [{"chunk": o.chunk_id, "error": o.error, "kind": o.error_kind} for o in manifest.failed],

@@ -23,6 +23,7 @@ from coordinator.pipeline.way import Step, find_way
 from lambdas.stages import find_stage, stage_names
 from mycelium.datasets import PROBLEMS
 from mycelium.errors import UserInputError
+from mycelium.events import Observer
 from mycelium.failures import FailurePolicy, parse_policy
 from mycelium.manifest import Manifest, find_run, latest_run
 from mycelium.plan import Plan, plan_run, read_finished
@@ -115,18 +116,24 @@ def plan_pipeline(request: Request) -> Planned:
     return Planned(request, store, given, way, params, _expect(store, given, way, params, request))
 
 
-def run_planned(planned: Planned, *, quiet: bool = False) -> Conducted:
+def run_planned(planned: Planned, *, quiet: bool = False, observer: Observer | None = None) -> Conducted:
     """Run what is missing of a pipeline.
+
+    Args:
+        planned: the pipeline.
+        quiet: show no progress.
+        observer: tells what happens, of all stages.
 
     Raises:
         StoreNotAvailableError: the store can't be used.
         KeyboardInterrupt: Ctrl-C; the same call carries on.
     """
     request = planned.request
+    observer = observer or Observer()
     with show_together() as show:
 
         def run_step(step: Step, manifests: Mapping[str, Manifest], stop: threading.Event) -> Manifest:
-            return _run_step(planned, step, manifests, stop, show, quiet=quiet)
+            return _run_step(planned, step, manifests, stop, show, observer.of_another_run(), quiet=quiet)
 
         return conduct(planned.way, run_step, 1 if request.max_workers == 1 else 4)
 
@@ -137,6 +144,7 @@ def _run_step(
     manifests: Mapping[str, Manifest],
     stop: threading.Event,
     show: ShowsProgress,
+    observer: Observer,
     *,
     quiet: bool,
 ) -> Manifest:
@@ -148,9 +156,17 @@ def _run_step(
         request.deployment,
         max_workers=request.max_workers,
         max_concurrency=request.max_concurrency,
+        observer=observer,
     )
     return run_plan(
-        store, plan, chosen.executor, reducer=chosen.reducer, quiet=quiet, show=show, until=Until(request.policy, stop)
+        store,
+        plan,
+        chosen.executor,
+        reducer=chosen.reducer,
+        quiet=quiet,
+        show=show,
+        until=Until(request.policy, stop),
+        observer=observer,
     )
 
 
