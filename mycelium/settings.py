@@ -11,6 +11,7 @@ DEPLOYMENT_VARIABLE = "MYCELIUM_DEPLOYMENT"
 LOG_LEVEL_VARIABLE = "MYCELIUM_LOG_LEVEL"
 LOG_LEVELS = ("INFO", "ERROR")
 """Of tasks: all, or those that failed."""
+ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +24,12 @@ class Settings:
             `AWS_DEFAULT_REGION` and the AWS configuration.
         deployment: the deployment that this function belongs to (`MYCELIUM_DEPLOYMENT`); empty outside.
         log_level: which tasks a function logs, one of `LOG_LEVELS` (`MYCELIUM_LOG_LEVEL`).
+        endpoint: where requests to AWS go instead (`AWS_ENDPOINT_URL`, which boto3 reads itself); it is only told.
     """
 
     store: str = DEFAULT_STORE
     region: str | None = None
+    endpoint: str | None = None
     deployment: str = ""
     log_level: str = LOG_LEVELS[0]
 
@@ -44,4 +47,5 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         region=variables.get(REGION_VARIABLE) or None,
         deployment=variables.get(DEPLOYMENT_VARIABLE) or "",
         log_level=variables.get(LOG_LEVEL_VARIABLE) or LOG_LEVELS[0],
+        endpoint=variables.get(ENDPOINT_VARIABLE) or None,
     )
