@@ -183,6 +183,7 @@ def _run_stage(stage: Stage[Any], values: dict[str, Any]) -> int:
         values["deployment"],
         max_workers=values["max_workers"],
         max_concurrency=values["max_concurrency"],
+        backups=values["backups"],
     )
     source, reference = _split_input(values["input_run"], values["store"] or chosen.store)
     target = open_store(values["output"]) if values["output"] else source
@@ -200,6 +201,7 @@ def _run_stage(stage: Stage[Any], values: dict[str, Any]) -> int:
         reducer=chosen.reducer,
         quiet=values["quiet"],
         until=Until(policy),
+        watch=chosen.watch,
     )
     tell.tell_run(manifest, as_json=values["as_json"])
     return 0 if manifest.complete else EXIT_SOME_FAILED

@@ -89,6 +89,11 @@ def tell_run(manifest: Manifest, *, as_json: bool) -> None:
             f"{costs['invocations']} invocations ({costs['retries']} retries), {costs['cold_starts']} cold starts, "
             f"{costs['billed_ms'] / 1000:.1f} s billed, {costs['memory_mb']} MB used at most"
         )
+    if "backups_started" in manifest.notes:
+        click.echo(
+            f"{manifest.notes['backups_started']} backups of what took long, {manifest.notes['backups_won']} of them "
+            "answered first; what they overtook is billed to its end, and counted here as far as it had come"
+        )
     for name, rows in manifest.result.items():
         click.echo(f"\n{name.replace('_', ' ')}")
         click.echo(format_table(rows[:MAX_ROWS]))
@@ -223,7 +228,8 @@ def _sum_costs(manifest: Manifest) -> dict[str, int]:
     tried = [outcome for outcome in outcomes if outcome.attempts]
     return {
         "invocations": sum(outcome.attempts for outcome in tried),
-        "retries": sum(outcome.attempts - 1 for outcome in tried),
+        "retries": sum(outcome.attempts - 1 - outcome.backups for outcome in tried),
+        "backups": sum(outcome.backups for outcome in tried),
         "cold_starts": sum(outcome.cold for outcome in outcomes),
         "billed_ms": sum(outcome.billed_ms for outcome in outcomes),
         "memory_mb": max((outcome.memory_mb for outcome in outcomes), default=0),

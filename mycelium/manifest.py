@@ -60,8 +60,10 @@ class Outcome:
         attempts: how often the chunk was tried, the last time included; 0 where another process ran it.
         cold: whether its function had to be started for it.
         init_ms: how long that start took.
-        billed_ms: what the platform bills, for all attempts together.
+        billed_ms: what the platform bills, for all attempts together; of one that was dropped, since a backup answered
+            first, what it had taken by then: it is billed to its end, of which nobody hears.
         memory_mb: the largest memory that the function has used, as the platform says, MB.
+        backups: how many of the attempts were backups: started beside another that took long.
     """
 
     chunk_id: str
@@ -81,6 +83,7 @@ class Outcome:
     init_ms: float = 0.0
     billed_ms: int = 0
     memory_mb: int = 0
+    backups: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,4 +254,5 @@ def strip_times(outcome: Outcome) -> Outcome:
         init_ms=0.0,
         billed_ms=0,
         memory_mb=0,
+        backups=0,
     )

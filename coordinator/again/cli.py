@@ -35,7 +35,9 @@ def retry(run: str, *, quiet: bool, store: str | None, as_json: bool, **where: A
     check_cloud_store(where["executor"], opened.uri)
     plan = plan_again(opened, find_run(opened, run))
     chosen = choose_executor(where.pop("executor"), plan.stage, where.pop("deployment"), **where)
-    manifest = run_plan(opened, plan, chosen.executor, reducer=chosen.reducer, quiet=quiet, until=until)
+    manifest = run_plan(
+        opened, plan, chosen.executor, reducer=chosen.reducer, quiet=quiet, until=until, watch=chosen.watch
+    )
     tell.tell_run(manifest, as_json=as_json)
     return 0 if manifest.complete else EXIT_SOME_FAILED
 

@@ -40,6 +40,7 @@ class Request:
     deployment: str = "mycelium"
     max_workers: int | None = None
     max_concurrency: int | None = None
+    backups: bool | None = None
     max_failures: str | None = None
     store: str | None = None
 
@@ -143,9 +144,17 @@ def _run_step(
         request.deployment,
         max_workers=request.max_workers,
         max_concurrency=request.max_concurrency,
+        backups=request.backups,
     )
     return run_plan(
-        store, plan, chosen.executor, reducer=chosen.reducer, quiet=quiet, show=show, until=Until(request.policy, stop)
+        store,
+        plan,
+        chosen.executor,
+        reducer=chosen.reducer,
+        quiet=quiet,
+        show=show,
+        until=Until(request.policy, stop),
+        watch=chosen.watch,
     )
 
 
