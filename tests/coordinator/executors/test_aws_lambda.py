@@ -296,7 +296,7 @@ def publish(deployment: Deployment, version: str | None = None) -> None:
         client.put_parameter(Name=name, Value=value, Type="String", Overwrite=True)
 
 
-def wait_until(is_so: Callable[[], bool], timeout_s: float = 30.0) -> None:
+def wait_until(is_so: Callable[[], bool], timeout_s: float = 120.0) -> None:
     """Wait for something to be so."""
     end = time.monotonic() + timeout_s
     while not is_so():
