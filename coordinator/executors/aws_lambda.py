@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from coordinator.executors.adopt import ADOPT_HERE, adopt_outputs
+from coordinator.executors.adopt import ADOPT_HERE, adopt_outputs, yield_beside
 from coordinator.executors.backup import BackupRule, Backups
 from coordinator.executors.fan_out import Call, Crew, FanOut
 from coordinator.executors.invoke import Reply, judge_reply
@@ -89,12 +89,18 @@ class LambdaExecutor:
             DeploymentError: the function is gone, or may not be invoked.
         """
         found = [task for task in tasks if task.found]
-        if len(found) <= ADOPT_HERE:
-            yield from adopt_outputs(found, source_uri, target_uri)
-            tasks = [task for task in tasks if not task.found]
+        if not found or len(found) > ADOPT_HERE:
+            yield from self._invoke(tasks, source_uri, target_uri)
+            return
+        missing = [task for task in tasks if not task.found]
+        yield from yield_beside(
+            self._invoke(missing, source_uri, target_uri), adopt_outputs(found, source_uri, target_uri)
+        )
+
+    def _invoke(self, tasks: Sequence[Task], source_uri: str, target_uri: str) -> Iterator[TaskResult]:
+        """Invoke the function for each task."""
         if not tasks:
             return
-
         # Parts by the thousand are not fetched: they are reduced where they lie. But a fit has hundreds of rounds, and
         # a small answer that travels is cheaper than a PUT.
         max_inline = MAX_INLINE_PART if len(tasks) <= MANY_PARTS else MAX_INLINE_ANSWER if tasks[0].asks else 0
