@@ -58,7 +58,7 @@ class Outcome:
         started_s: when the task began, seconds since the epoch.
         wall_s: how long it took.
         peak_mb: the largest resident memory of the process until then, MiB.
-        attempts: how often the chunk was tried, the last time included; 0 where another process ran it.
+        attempts: how often the chunk was tried, the last time included; 0 where another process ran it, or nobody.
         cold: whether its function had to be started for it.
         init_ms: how long that start took.
         billed_ms: what the platform bills, for all attempts together; of one that was dropped, since a backup answered

@@ -99,12 +99,12 @@ def plan_run(
     }
     written = {info.key for info in target.list(f"{stage.writes[-1].name}/{run_id}/")}
     tasks: list[Task] = []
-    lost = [Outcome(chunk_id, "failed", error=why, error_kind="ChunkDamagedError") for chunk_id, why in missing.items()]
+    lost = [_lose(chunk_id, why) for chunk_id, why in missing.items()]
     for chunk_id, chunk_refs in refs.items():
         found = chunk_key(stage.writes[-1], run_id, chunk_id) in written
         reason = None if found else _what_is_lost(chunk_refs, sizes)
         if reason:
-            lost.append(Outcome(chunk_id, "failed", error=reason, error_kind="ChunkDamagedError"))
+            lost.append(_lose(chunk_id, reason))
         else:
             tasks.append(
                 Task(chunk_id, run_id, stage.name, plain_params, chunk_refs, reads_of, writes_of, found, untaught)
@@ -178,6 +178,11 @@ def _identity(
     if fit is not None:
         decides["fit"] = fit.sha256
     return digest(msgspec.json.encode(decides, order="sorted"))[:RUN_DIGITS]
+
+
+def _lose(chunk_id: str, why: str) -> Outcome:
+    """Return the outcome of a chunk that nobody need try."""
+    return Outcome(chunk_id, "failed", error=why, error_kind="ChunkDamagedError", attempts=0)
 
 
 def _what_is_lost(refs: tuple[ObjectRef, ...], sizes: dict[str, int]) -> str | None:

@@ -3,11 +3,14 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 STORE_VARIABLE = "MYCELIUM_STORE"
 DEFAULT_STORE = "store"
 REGION_VARIABLE = "AWS_REGION"
 ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL"
+CACHE_VARIABLE = "XDG_CACHE_HOME"
+DEFAULT_CACHE = "~/.cache"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +22,13 @@ class Settings:
         region: the AWS region (`AWS_REGION`; the CDK reads it, boto3 does not); None leaves it to boto3, which reads
             `AWS_DEFAULT_REGION` and the AWS configuration.
         endpoint: where requests to AWS go instead (`AWS_ENDPOINT_URL`, which boto3 reads itself); it is only told.
+        cache: our folder for what can be had again, in the user's for such (`XDG_CACHE_HOME`; default: ``~/.cache``).
     """
 
     store: str = DEFAULT_STORE
     region: str | None = None
     endpoint: str | None = None
+    cache: Path = Path(DEFAULT_CACHE) / "mycelium"
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -33,4 +38,5 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         store=variables.get(STORE_VARIABLE) or DEFAULT_STORE,
         region=variables.get(REGION_VARIABLE) or None,
         endpoint=variables.get(ENDPOINT_VARIABLE) or None,
+        cache=Path(variables.get(CACHE_VARIABLE) or DEFAULT_CACHE).expanduser() / "mycelium",
     )
