@@ -182,6 +182,7 @@ def ours(url: str, cert: str, n_most: int, make: Callable[[Any], Any] | None = N
 
     from coordinator.cli import coordinator  # noqa: PLC0415
     from coordinator.executors.aws_lambda import LambdaExecutor  # noqa: PLC0415
+    from coordinator.executors.backup import BACKUPS  # noqa: PLC0415
     from coordinator.executors.fly import Flyer  # noqa: PLC0415
     from coordinator.executors.invoke import Endpoint  # noqa: PLC0415
     from lambdas.stages import find_stage  # noqa: PLC0415
@@ -190,7 +191,7 @@ def ours(url: str, cert: str, n_most: int, make: Callable[[Any], Any] | None = N
     clients = [coordinator, boto3.client("s3")]  # what a run has open beside
     endpoint = Endpoint(url, "us-east-1", Credentials("a", "b"), cert)
     invoker = make(endpoint) if make else Flyer(endpoint, 330)
-    executor = LambdaExecutor(invoker, "mycelium-heartbeat", "mycelium-reduce", n_most)
+    executor = LambdaExecutor(invoker, "mycelium-heartbeat", "mycelium-reduce", n_most, backups=BACKUPS)
 
     def run(n: int) -> None:
         statuses = [result.outcome.status for result in executor.run(make_tasks(n), "s3://a", "s3://a")]
