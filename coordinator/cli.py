@@ -216,7 +216,7 @@ def _run_stage(stage: "Stage[Any]", values: dict[str, Any]) -> int:
         until=Until(policy, allowance=ahead.limit),
         watch=chosen.watch,
     )
-    tell.tell_run(manifest, as_json=values["as_json"])
+    tell.tell_run(manifest, as_json=values["as_json"], store=target.uri)
     return 0 if manifest.complete else EXIT_SOME_FAILED
 
 
@@ -277,7 +277,7 @@ def status(run: str, deployment: str | None, store: str | None, as_json: bool) -
             raise
         tell.tell_cut_off(run, len(written), as_json=as_json)
         return EXIT_SOME_FAILED
-    tell.tell_run(manifest, as_json=as_json)
+    tell.tell_run(manifest, as_json=as_json, store=opened.uri)
     return 0 if manifest.complete else EXIT_SOME_FAILED
 
 
@@ -298,7 +298,7 @@ def attach(run: str, deployment: str, quiet: bool, store: str | None, as_json: b
 
     opened = _open_deployed(deployment, store)
     manifest = attach_run(opened, run.rstrip("/").rpartition("/")[2], deployment, quiet=quiet)
-    tell.tell_run(manifest, as_json=as_json)
+    tell.tell_run(manifest, as_json=as_json, store=opened.uri)
     return EXIT_SOME_FAILED if manifest.failed else 0
 
 

@@ -41,7 +41,7 @@ def retry(run: str, *, max_cost: float | None, quiet: bool, store: str | None, a
     manifest = run_plan(
         opened, ahead.plan, chosen.executor, reducer=chosen.reducer, quiet=quiet, until=until, watch=chosen.watch
     )
-    tell.tell_run(manifest, as_json=as_json)
+    tell.tell_run(manifest, as_json=as_json, store=opened.uri)
     return 0 if manifest.complete else EXIT_SOME_FAILED
 
 
