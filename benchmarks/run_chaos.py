@@ -1,6 +1,7 @@
 """A run through all that goes wrong: a fault in one call of twenty, and a coordinator killed five times.
 
     python -m benchmarks.run_chaos [--n 1000] [--kills 5] [--share 0.05] [--delay 1] [--at-once 12]
+    python -m benchmarks.run_chaos --executor local [--n 1000] [--kills 5] [--deaths 10] [--problems 48]
 
 The coordinator is the command line itself, `run-stage heartbeat --executor lambda`, a process that is ended by
 `kill -9` and started again. Lambda is a stub on the loopback address that runs the real handler, in processes of its
@@ -9,10 +10,14 @@ faults, by a seed: throttled; Lambda's own 500; the process dies before it does 
 written its output; it hangs until its timeout; the answer is lost; it takes six times as long. Shown are the wall time
 beside that of an undisturbed run over as many chunks, what was done again, and LIST requests; the result is compared
 with that of the same chunks counted in one process, and each output with its bytes.
+
+With `--executor local` the store is a folder, and what goes wrong is that worker processes are killed, one after the
+other, and the coordinator as above.
 """
 
 import argparse
 import base64
+import contextlib
 import json
 import multiprocessing
 import os
@@ -275,7 +280,7 @@ def take_lists() -> Counter[str]:
         return Counter(json.load(answer))
 
 
-def make_chunks(n: int, run: str, seed: int) -> tuple[dict[str, bytes], Any]:
+def make_chunks(uri: str, n: int, run: str, seed: int, problems: int = 3) -> tuple[dict[str, bytes], Any]:
     """Write chunks of iaf, and return the outputs and the result that one process makes of them."""
     from lambdas.stages.heartbeat import STAGE, HeartbeatParams  # noqa: PLC0415
     from mycelium.plan import plan_run  # noqa: PLC0415
@@ -284,8 +289,9 @@ def make_chunks(n: int, run: str, seed: int) -> tuple[dict[str, bytes], Any]:
     from mycelium.task import run_task  # noqa: PLC0415
     from tests.builders import build_run, make_iaf  # noqa: PLC0415
 
-    store, target = MemoryStore(), open_store(f"s3://{BUCKET}")
-    built = build_run(store, [make_iaf((30, 5, 12), seed=seed + i) for i in range(n)], run_id=run)
+    store, target = MemoryStore(), open_store(uri)
+    sizes = tuple(random.Random(seed).choices((30, 5, 12, 300), k=problems))
+    built = build_run(store, [make_iaf(sizes, seed=seed + i) for i in range(n)], run_id=run)
     for info in store.list():
         target.put(info.key, store.get(info.key), mode="overwrite")
 
@@ -301,15 +307,15 @@ def make_chunks(n: int, run: str, seed: int) -> tuple[dict[str, bytes], Any]:
     return {info.key: store.get(info.key) for info in store.list(f"heartbeats/{plan.run_id}/")}, result
 
 
-def check(told: Told, outputs: dict[str, bytes], result: Any, n: int) -> None:
+def check(uri: str, summary: dict[str, Any], outputs: dict[str, bytes], result: Any, n: int) -> None:
     """Hold a run to what one process made of the same chunks."""
     from mycelium.store import open_store  # noqa: PLC0415
 
-    store = open_store(f"s3://{BUCKET}")
-    written = {info.key: store.get(info.key) for info in store.list(f"heartbeats/{told.summary['run']}/")}
-    assert (told.summary["complete"], told.summary["chunks"], len(outputs)) == (True, n, n)
+    store = open_store(uri)
+    written = {info.key: store.get(info.key) for info in store.list(f"heartbeats/{summary['run']}/")}
+    assert (summary["complete"], summary["chunks"], len(outputs)) == (True, n, n)
     assert written == outputs, "every output, once, with its bytes"
-    assert told.summary["result"] == result, "every chunk counts once"
+    assert summary["result"] == result, "every chunk counts once"
 
 
 def publish() -> None:
@@ -341,10 +347,10 @@ def compare(platform: Platform, n: int, kills: int, share: float, at_once: int) 
     walls = {}
     for name, faults, times in (("undisturbed", 0.0, 0), ("disturbed", share, kills)):
         run = f"gsm8k-{'ab'[times > 0] * 12}"
-        outputs, result = make_chunks(n, run, seed=100_000 * times)
+        outputs, result = make_chunks(f"s3://{BUCKET}", n, run, seed=100_000 * times)
         platform.begin(faults, seed=1)
         told = coordinate(platform, n, times, at_once, run)
-        check(told, outputs, result, n)
+        check(f"s3://{BUCKET}", told.summary, outputs, result, n)
         walls[name] = told.wall_s
         had = ", ".join(f"{count} {fault}" for fault, count in sorted(platform.faults.items()) if fault)
         print(f"\n{name}: {told.wall_s:.1f} s; {n} chunks done, each output and the result as one process makes them")
@@ -353,6 +359,70 @@ def compare(platform: Platform, n: int, kills: int, share: float, at_once: int) 
         print(f"  from a start to its first call: {', '.join(f'{s:.1f}' for s in told.started_s) or '-'} s")
         print(f"  LIST requests of {times + 1 + told.restarts} coordinators: {dict(told.lists)}")
         print(f"  backups in the last coordinator: {told.summary['notes'] or 'none'}")
+    print(f"\nratio {walls['disturbed'] / walls['undisturbed']:.2f}; {describe_machine()}")
+
+
+def find_workers(pid: int) -> list[int]:
+    """Return the worker processes of a coordinator: what its fork server has forked."""
+
+    def children(of: int) -> list[int]:
+        try:
+            lists = [path.read_text() for path in Path(f"/proc/{of}/task").glob("*/children")]
+        except OSError:  # it has ended
+            return []
+        return [int(child) for each in lists for child in each.split()]
+
+    return [worker for child in children(pid) for worker in children(child)]
+
+
+def coordinate_here(folder: Path, n: int, kills: int, deaths: int, run: str) -> tuple[float, dict[str, Any], int, int]:
+    """Run the command over a folder to its end.
+
+    Returns:
+        Its wall time, what it said, how many workers were killed, and how many chunks were there at the last kill.
+    """
+    words = ["run-stage", "heartbeat", "--input", f"iaf/{run}", "--store", str(folder), "--quiet", "--json"]
+    command = [sys.executable, "-m", "coordinator", *words]
+    draw, killed, left, written, before = random.Random(1), 0, kills, 0, 0
+    start = time.perf_counter()
+    while True:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            while process.poll() is None:
+                assert time.perf_counter() - start < MOST_S, "it takes too long"
+                written = sum(1 for _ in folder.glob("heartbeats/*/*.parquet"))
+                if left and written >= n * (kills - left + 1) / (kills + 1):
+                    process.kill()
+                    left, before = left - 1, written
+                elif killed < deaths and written >= n * (killed + 1) / (deaths + 1):
+                    workers = find_workers(process.pid)
+                    if workers:
+                        with contextlib.suppress(ProcessLookupError):
+                            os.kill(draw.choice(workers), signal.SIGKILL)
+                            killed += 1
+                time.sleep(0.005)
+            out, err = process.communicate()
+        if process.returncode == 0:
+            return time.perf_counter() - start, json.loads(out), killed, before
+        assert process.returncode in {1, -signal.SIGKILL}, err
+
+
+def compare_here(n: int, kills: int, deaths: int, problems: int) -> None:
+    """Run over a folder, undisturbed and disturbed, and print both."""
+    from mycelium.manifest import read_manifest  # noqa: PLC0415
+    from mycelium.store import LocalStore  # noqa: PLC0415
+
+    walls = {}
+    for name, times, dead in (("undisturbed", 0, 0), ("disturbed", kills, deaths)):
+        with tempfile.TemporaryDirectory() as made:
+            outputs, result = make_chunks(made, n, "gsm8k-" + "a" * 12, 1, problems)
+            wall_s, summary, killed, before = coordinate_here(Path(made), n, times, dead, "gsm8k-" + "a" * 12)
+            check(made, summary, outputs, result, n)
+            found = Counter(o.status for o in read_manifest(LocalStore(made), "heartbeats", summary["run"]).outcomes)
+            walls[name] = wall_s
+            print(f"\n{name}: {wall_s:.1f} s; {n} chunks done, each output and the result as one process makes them")
+            print(f"  {times} coordinators and {killed} workers killed; {before} chunks were there at the last kill")
+            print(f"  chunks in the last coordinator: {dict(found)}")
+            assert found["found"] >= before, "what was there is not done again"
     print(f"\nratio {walls['disturbed'] / walls['undisturbed']:.2f}; {describe_machine()}")
 
 
@@ -365,9 +435,15 @@ def main() -> None:
     parser.add_argument("--delay", type=float, default=1.0)
     parser.add_argument("--at-once", type=int, default=12)
     parser.add_argument("--store", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--executor", choices=["lambda", "local"], default="lambda")
+    parser.add_argument("--deaths", type=int, default=10)
+    parser.add_argument("--problems", type=int, default=48)
     asked = parser.parse_args()
     if asked.store:
         be_store(asked.store)
+        return
+    if asked.executor == "local":
+        compare_here(asked.n, asked.kills, asked.deaths, asked.problems)
         return
     multiprocessing.get_context("forkserver").set_forkserver_preload(["lambdas.handler", "lambdas.stages.heartbeat"])
     with tempfile.TemporaryDirectory() as made:
