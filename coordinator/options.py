@@ -79,6 +79,11 @@ def executor_options() -> list[click.Option]:
             ["--max-concurrency"], type=click.IntRange(1, 10_000), help="Tasks in flight, on Lambda. Default: 1,000."
         ),
         click.Option(
+            ["--backups/--no-backups"],
+            default=None,
+            help="On Lambda: call again what takes over twice the usual time, one chunk in ten at most. Default: yes.",
+        ),
+        click.Option(
             ["--max-failures"],
             metavar="N|P%",
             help="Give up when more chunks fail. Default: only when the first 20 all fail alike.",
