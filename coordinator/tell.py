@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from coordinator.headline import measure_run
 from coordinator.inspect import Look
 from mycelium.manifest import Manifest
 from mycelium.plan import Plan
@@ -81,7 +82,7 @@ def tell_run(manifest: Manifest, *, as_json: bool) -> None:
     state = "complete" if manifest.complete else "not complete"
     click.echo(
         f"{manifest.stage} {manifest.run_id}: {state}, {done['done'] + done['found']} of {manifest.n_chunks} chunks "
-        f"({done['found']} there before), {done['failed']} failed, {format_seconds(manifest.wall_s)}"
+        f"({done['found']} there before), {done['failed']} failed; {measure_run(manifest).describe()}"
     )
     costs = _sum_costs(manifest)
     if costs["billed_ms"]:
@@ -208,9 +209,7 @@ def _summary(manifest: Manifest) -> dict[str, object]:
         "complete": manifest.complete,
         "chunks": manifest.n_chunks,
         "failed": [{"chunk": o.chunk_id, "error": o.error, "kind": o.error_kind} for o in manifest.failed],
-        "wall_s": manifest.wall_s,
-        "task_s": sum(outcome.wall_s for outcome in manifest.outcomes),
-        "bytes_read": sum(outcome.bytes_read for outcome in manifest.outcomes),
+        **dataclasses.asdict(measure_run(manifest)),
         **_sum_costs(manifest),
         "result": manifest.result,
         "notes": manifest.notes,

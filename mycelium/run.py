@@ -190,7 +190,8 @@ class _Running:
     def _map(self, tree: PartTree) -> str | None:
         """Run the tasks; return why the run is to end before its time, or None."""
         plan = self.plan
-        tasks = [task if task.found else replace(task, broadcast=self.fitted.ref) for task in plan.tasks]
+        ref = self.fitted.ref
+        tasks = [task if task.found or ref is None else replace(task, broadcast=ref) for task in plan.tasks]
         failures = FailureCount(self.until.policy, plan.n_chunks)
         with self.show(plan.stage.name, len(tasks) + len(plan.lost), quiet=self.quiet) as progress:
             progress.advance(len(plan.lost), failed=True)

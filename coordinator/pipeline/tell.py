@@ -1,7 +1,10 @@
 """What `run-pipeline` prints."""
 
+import dataclasses
+
 import click
 
+from coordinator.headline import measure_run
 from coordinator.pipeline.conduct import Conducted
 from coordinator.pipeline.estimate import PRICES_OF
 from coordinator.pipeline.pipeline import Planned
@@ -53,8 +56,7 @@ def tell_pipeline(planned: Planned, conducted: Conducted, *, as_json: bool) -> N
                 "chunks": manifest.n_chunks,
                 "failed": len(manifest.failed),
                 "rows": sum(outcome.n_output for outcome in manifest.outcomes),
-                "task_s": sum(outcome.wall_s for outcome in manifest.outcomes),
-                "wall_s": manifest.wall_s,
+                **dataclasses.asdict(measure_run(manifest)),
                 "complete": len(statuses) - len(manifest.failed) == manifest.n_chunks,
             }
         )
