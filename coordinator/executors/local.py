@@ -203,9 +203,7 @@ class _Run:
         waited: set[Future[Any]] = {one for one in (*self._flying, self._here, self._starting) if one is not None}
         if not waited:
             return
-        impatient = self._here is not None and self._starting is None and self.pool is None and self.n_workers > 1
-        timeout = PATIENCE_S if impatient and self._n_left else None
-        done, _ = wait(waited, timeout=timeout, return_when=FIRST_COMPLETED)
+        done, _ = wait(waited, timeout=self._patience_s(), return_when=FIRST_COMPLETED)
         if not done:
             self._start_workers()
         if self._here in done and self._here is not None:
@@ -224,6 +222,14 @@ class _Run:
                 self._bench = None  # the workers are up; this process has its record to keep
         except BrokenProcessPool:
             self._lose_workers()
+
+    def _patience_s(self) -> float | None:
+        """Return how long to wait before workers are started whatever the pace says; None for ever."""
+        alone = self._here is not None and self._starting is None and self.pool is None
+        if not alone or self.n_workers == 1 or not self._n_left:
+            return None
+        # Where tasks were tiny so far, it is rather the machine that is slow, and would get slower still.
+        return PATIENCE_S if self.pace.task_s is None else 10 * PATIENCE_S
 
     def _accept(self, results: list[TaskResult]) -> None:
         for result in results:
