@@ -21,7 +21,7 @@ from coordinator.executors.worker import Bench, decode_results, make_pool
 from lambdas.stages import find_stage
 from lambdas.stages.heartbeat import STAGE, HeartbeatParams
 from mycelium.errors import StoreNotAvailableError
-from mycelium.manifest import Manifest, strip_times
+from mycelium.manifest import Manifest, read_manifest, strip_times
 from mycelium.plan import plan_run
 from mycelium.run import run_plan
 from mycelium.store import LocalStore
@@ -282,13 +282,13 @@ from mycelium.run import run_plan
 from mycelium.store import LocalStore
 
 class Dies(local.LocalExecutor):
-    "A coordinator that is killed when it has seen so many results."
-    after = 0
+    "A coordinator that is sent a signal when it has seen so many results."
+    after, by = 0, signal.SIGKILL
 
     def run(self, *given):
         for n, result in enumerate(super().run(*given), 1):
             if n == self.after:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), self.by)
             yield result
 
 if __name__ == "__main__":
@@ -389,6 +389,22 @@ def test_after_kill_9_at_half_no_finished_task_is_run_again(tmp_path: Path, chan
     assert sorted(again) == sorted({f"{i:05d}" for i in range(40)} - finished)
     assert found.count("found None") == len(finished)
     assert found.count("done None") == 40 - len(finished)
+
+
+def test_ctrl_c_while_this_process_computes_leaves_whole_chunks_a_manifest_and_no_mark(tmp_path: Path) -> None:
+    case = Case(tmp_path, "deadly", "map_layers", 40)
+    answer = case.run(f"{ALONE}; executor.after = 20; executor.by = signal.SIGINT")
+    assert answer.returncode != 0
+    assert "KeyboardInterrupt" in answer.stderr
+    assert list((tmp_path / "store-marks").iterdir()) == []
+    (record,) = case.store.list("manifests/heartbeats/")
+    manifest = read_manifest(case.store, "heartbeats", Path(record.key).stem)
+    assert not manifest.complete
+    assert 19 <= len(manifest.outcomes) < 40
+    written = case.written()
+    found = case.statuses(ALONE)
+    assert found.count("found None") == len(written)
+    assert found.count("done None") == 40 - len(written) > 0
 
 
 def _wait_until_nobody_maps(said: Path) -> None:
