@@ -11,6 +11,7 @@ import msgspec
 
 from coordinator.headline import measure_run
 from coordinator.inspect import Look
+from mycelium.command import make_printable
 from mycelium.manifest import Manifest
 from mycelium.plan import Plan
 from mycelium.progress import format_seconds
@@ -115,7 +116,7 @@ def _tell_failures(manifest: Manifest) -> None:
 def _name_some(lines: Sequence[str], what: str) -> None:
     """Say the first lines, and how many more there are: never more than a screenful."""
     for line in lines[:MAX_NAMED]:
-        click.echo(line, err=True)
+        click.echo(make_printable(line), err=True)
     if len(lines) > MAX_NAMED:
         click.echo(f"… and {len(lines) - MAX_NAMED} other {what}", err=True)
 
@@ -255,4 +256,4 @@ def _format_cell(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.3f}" if abs(value) < 1 else f"{value:.2f}"
-    return str(value)
+    return make_printable(str(value))

@@ -124,5 +124,5 @@ def decode_answer(data: bytes) -> Answer:
     """
     try:
         return msgspec.json.decode(data, type=Answer)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ChunkDamagedError(f"the function's answer can't be read: {error}") from error

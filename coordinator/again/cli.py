@@ -4,14 +4,13 @@ from typing import Any
 
 import click
 
-from coordinator import tell
-from coordinator.options import open_named, with_executor
+from coordinator.options import complete_run, complete_stage, open_named, with_executor
 from mycelium.command import EXIT_SOME_FAILED, json_option, store_option
 
 
 @with_executor
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=complete_run)
 @click.option("--quiet", is_flag=True, help="No progress.")
 @store_option
 @json_option
@@ -24,6 +23,7 @@ def retry(run: str, *, quiet: bool, store: str | None, as_json: bool, **where: A
     \b
       python -m coordinator retry heartbeats/gsm8k-0123456789ab
     """
+    from coordinator import tell
     from coordinator.again.rerun import plan_again
     from coordinator.executors.choose import check_cloud_store, choose_executor
     from mycelium.failures import parse_policy
@@ -41,7 +41,7 @@ def retry(run: str, *, quiet: bool, store: str | None, as_json: bool, **where: A
 
 
 @click.command("run-task")
-@click.argument("stage")
+@click.argument("stage", shell_complete=complete_stage)
 @click.argument("chunk")
 @click.option("--run", metavar="RUN", help="Run whose chunk it is. Default: the stage's run that ended last.")
 @click.option("--pdb", is_flag=True, help="Stop in the debugger where it fails.")

@@ -242,7 +242,7 @@ def read_reply(status: int, headers: Any, body: bytes) -> Reply:  # noqa: ANN401
 def _field(body: bytes, *names: str) -> str:
     try:
         fields = msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
     return next((str(fields[name]) for name in names if fields.get(name)), "")
 

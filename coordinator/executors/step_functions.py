@@ -87,7 +87,7 @@ def read_record(store: Store, run_id: str) -> RunRecord | None:
         return msgspec.json.decode(store.get(key), type=RunRecord)
     except ObjectNotFoundError:
         return None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ChunkDamagedError(f"{key} in {store.uri} can't be read: {error}; delete it and run again") from error
 
 
@@ -292,5 +292,5 @@ def _read_failure(store: Store, task: Task, arn: str) -> Outcome:
     except ObjectNotFoundError:
         error = f"its task ended without output and without a word (crash, timeout, memory): see execution {name}"
         return Outcome(task.chunk_id, "failed", error=error, error_kind="NoOutput", attempts=0)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Outcome(task.chunk_id, "failed", error=f"its outcome can't be read: {error}", error_kind="NoOutput")

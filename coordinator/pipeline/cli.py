@@ -4,14 +4,20 @@ from typing import Any
 
 import click
 
-from coordinator.options import with_executor
+from coordinator.options import complete_stage, with_executor
 from mycelium.command import EXIT_SOME_FAILED, json_option, store_option
 
 
 @with_executor
 @click.command("run-pipeline")
 @click.option(
-    "--to", "targets", multiple=True, required=True, metavar="STAGE", help="Stage to get to; may be repeated."
+    "--to",
+    "targets",
+    multiple=True,
+    required=True,
+    metavar="STAGE",
+    help="Stage to get to; may be repeated.",
+    shell_complete=complete_stage,
 )
 @click.option("--problems", metavar="RUN", help="Run of problems to start from, or its name. Default: the latest.")
 @click.option(

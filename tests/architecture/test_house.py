@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("mycelium", "lambdas", "gpu_workers", "coordinator", "infra", "samples")
+ROOMS = ("front_door", "mycelium", "lambdas", "gpu_workers", "coordinator", "infra", "samples")
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "common", "core", "manager", "misc"}
 
 

@@ -21,3 +21,8 @@ def test_the_environment_is_this_process_s_by_default(monkeypatch: pytest.Monkey
 def test_the_region_is_said_by_the_variable_that_the_cdk_reads_and_else_left_to_boto3() -> None:
     assert read_settings({"AWS_REGION": "eu-west-3", "AWS_DEFAULT_REGION": "us-east-1"}).region == "eu-west-3"
     assert read_settings({"AWS_DEFAULT_REGION": "us-east-1"}).region is None
+
+
+def test_another_endpoint_is_told() -> None:
+    assert read_settings({"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}).endpoint == "http://127.0.0.1:4566"
+    assert read_settings({"AWS_ENDPOINT_URL": ""}).endpoint is None
