@@ -106,6 +106,7 @@ class Manifest:
         notes: counts that the stage or ingest adds.
         gathered: the objects made of the last part, by stages that make some.
         fit: the artifact that the run mapped with, where its stage has a fit.
+        trace_id: the command that wrote this; what its functions logged bears it, too.
     """
 
     run_id: str
@@ -126,6 +127,7 @@ class Manifest:
     version: int = MANIFEST_VERSION
     gathered: tuple[ObjectRef, ...] = ()
     fit: ObjectRef | None = None
+    trace_id: str = ""
 
     def chunks(self, dataset: str) -> dict[str, ObjectRef]:
         """Return the good objects of one dataset, by chunk id."""

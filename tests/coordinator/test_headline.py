@@ -2,13 +2,12 @@
 
 from dataclasses import replace
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coordinator.cost.actual import actual_cost
+from coordinator.cost.prices import LIST_PRICES
 from coordinator.headline import Headline, measure_run
-from coordinator.pipeline.estimate import LAMBDA_USD_PER_GB_S, LAMBDA_USD_PER_REQUEST
-from lambdas.stages.heartbeat import STAGE
 from mycelium.manifest import Manifest, Outcome
 from mycelium.schema import Provenance
 
@@ -33,28 +32,30 @@ MANIFEST = Manifest(
 
 
 def test_a_run_on_one_s_own_machine_costs_nothing() -> None:
-    assert measure_run(MANIFEST) == Headline(3.5, 2.0, 0.0, 4_500_000)
-    assert measure_run(MANIFEST).describe() == "3.5 s of tasks in 2.0 s (1.8 at once), $0, 4.5 MB read"
+    assert measure_run(MANIFEST) == Headline(3.5, 2.0, 0.0, (), 4_500_000)
+    assert measure_run(MANIFEST).describe() == "3.5 s of tasks in 2.0 s (1.8 at once), $0.00, 4.5 MB read"
 
 
-def test_a_run_on_lambda_costs_what_was_billed_and_every_call() -> None:
+def test_a_run_on_lambda_costs_what_was_billed_at_the_prices_given() -> None:
     outcomes = tuple(replace(outcome, billed_ms=10_000) for outcome in MANIFEST.outcomes)
-    found = measure_run(replace(MANIFEST, executor="lambda", outcomes=outcomes))
-    expected = 20 * STAGE.memory_mb / 1024 * LAMBDA_USD_PER_GB_S + 4 * LAMBDA_USD_PER_REQUEST
-    assert found.usd == pytest.approx(expected)
-    assert f"${expected:.4g}, 4.5 MB read" in found.describe()
+    manifest = replace(MANIFEST, executor="lambda", outcomes=outcomes)
+    dear = replace(LIST_PRICES, lambda_arm64_gb_s=0.5)
+    for prices in (LIST_PRICES, dear):
+        found = measure_run(manifest, prices)
+        assert found.usd == actual_cost(manifest, prices).usd > 0
+    assert "s (1.8 at once), $17.28, 4.5 MB read" in measure_run(manifest, dear).describe()
 
 
-@pytest.mark.parametrize("executor", ["step-functions", "fleet", "in process"])
-def test_dollars_that_nobody_measured_are_not_made_up(executor: str) -> None:
-    found = measure_run(replace(MANIFEST, executor=executor))
+def test_dollars_that_nobody_measured_are_not_made_up() -> None:
+    found = measure_run(replace(MANIFEST, executor="in process"))
     assert found.usd is None
     assert "dollars not known" in found.describe()
 
 
-def test_a_run_on_lambda_that_found_all_its_chunks_was_billed_nothing() -> None:
-    outcomes = tuple(replace(outcome, status="found") for outcome in MANIFEST.outcomes)
-    assert measure_run(replace(MANIFEST, executor="lambda", outcomes=outcomes)).usd == 0
+def test_dollars_that_lack_something_are_a_least() -> None:
+    found = measure_run(replace(MANIFEST, executor="step-functions"))
+    assert found.usd_lacks
+    assert "at least $0.0" in found.describe()
 
 
 @given(st.lists(st.tuples(st.floats(0, 1e6), st.integers(0, 1 << 50)), max_size=5), st.floats(0, 1e9))
