@@ -56,6 +56,7 @@ bench: .venv/dev  ## Measure what the documentation quotes; labels and templates
 	$(BIN)/python -m benchmarks.template_stage
 	$(BIN)/python -m benchmarks.template_stage --rounds
 	$(BIN)/python -m benchmarks.template_stage --map
+	$(BIN)/python -m benchmarks.dispatch
 	$(BIN)/python -m benchmarks.fan_out
 	$(BIN)/python -m benchmarks.planning
 	$(BIN)/python -m benchmarks.simulation

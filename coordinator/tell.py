@@ -13,6 +13,7 @@ import msgspec
 from coordinator.cost.actual import actual_cost, describe_cost
 from coordinator.cost.prices import read_prices
 from coordinator.cost.tell import list_expected, tell_cost
+from coordinator.headline import measure_run
 from coordinator.inspect import Look
 from mycelium.command import make_printable
 from mycelium.manifest import Manifest
@@ -115,7 +116,7 @@ def tell_run(manifest: Manifest, *, as_json: bool, silent: bool = False, store: 
     state = "complete" if manifest.complete else "not complete"
     click.echo(
         f"{manifest.stage} {manifest.run_id}: {state}, {done['done'] + done['found']} of {manifest.n_chunks} chunks "
-        f"({done['found']} there before), {done['failed']} failed, {format_seconds(manifest.wall_s)}"
+        f"({done['found']} there before), {done['failed']} failed; {measure_run(manifest, read_prices()).describe()}"
     )
     costs = _sum_costs(manifest)
     if costs["billed_ms"]:
@@ -262,9 +263,7 @@ def _summary(manifest: Manifest) -> dict[str, object]:
         "complete": manifest.complete,
         "chunks": manifest.n_chunks,
         "failed": [{"chunk": o.chunk_id, "error": o.error, "kind": o.error_kind} for o in manifest.failed],
-        "wall_s": manifest.wall_s,
-        "task_s": sum(outcome.wall_s for outcome in manifest.outcomes),
-        "bytes_read": sum(outcome.bytes_read for outcome in manifest.outcomes),
+        **dataclasses.asdict(measure_run(manifest, read_prices())),
         **_sum_costs(manifest),
         "cost": describe_cost(actual_cost(manifest, read_prices())),
         "result": manifest.result,
