@@ -1,5 +1,6 @@
 """Runs of several inputs: which are read, what they must share, what is done about a chunk that one of them lacks."""
 
+import gc
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -253,3 +254,26 @@ def test_what_the_last_part_became_is_one_of_the_runs_objects_and_made_anew_if_i
     assert again.gathered == first.gathered
     assert decode_chunk(store.get(ref.key), TOTAL)[0]["value"].to_pylist() == [33]
     assert {outcome.status for outcome in again.outcomes} == {"found"}
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_collector_is_left_as_it_was(enabled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+    store = MemoryStore()
+    inputs = [build(store, ONE, [rows(1)]), build(store, TWO, [rows(10)])]
+
+    def list_keys(*_: object) -> Iterator[str]:
+        seen.append(gc.isenabled())
+        return iter(())
+
+    monkeypatch.setattr(store, "list_keys", list_keys)
+    before = gc.isenabled()
+    try:
+        gc.enable() if enabled else gc.disable()
+        plan_run(store, store, STAGE, Params(), inputs)
+        assert (seen, gc.isenabled()) == ([False], enabled)
+        with pytest.raises(WrongDatasetError):
+            plan_run(store, store, STAGE, Params(), inputs[::-1])
+        assert gc.isenabled() == enabled
+    finally:
+        gc.enable() if before else gc.disable()
