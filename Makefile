@@ -6,7 +6,7 @@ STORE ?= store
 # One place for temporary pip noise: nothing on success, everything on failure.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test integration check bench clean
+.PHONY: help demo test integration check docs bench clean
 .DELETE_ON_ERROR:
 
 help:  ## Say what there is to type.
@@ -34,6 +34,9 @@ check: .venv/dev  ## Lint, types and import contracts: what needs no running.
 	cd localstack-process-executor && ../$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 
+docs: .venv/docs  ## Build the documentation as a site, strictly, into build/site.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
 bench: .venv/dev  ## Measure what the documentation quotes; labels and templates want ../shared/data.
 	$(BIN)/python -m benchmarks.heartbeat
 	$(BIN)/python -m benchmarks.encodings
@@ -49,6 +52,7 @@ bench: .venv/dev  ## Measure what the documentation quotes; labels and templates
 	$(BIN)/python -m benchmarks.upload --only clients movers tls losses drain compress
 	$(BIN)/python -m benchmarks.upload_chaos
 	$(BIN)/python -m benchmarks.cold_start
+	$(BIN)/python -m benchmarks.cost
 
 clean:  ## Remove environments and caches; never a store.
 	rm -rf .venv .cache build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -61,6 +65,10 @@ clean:  ## Remove environments and caches; never a store.
 
 .venv/demo: .venv/python pyproject.toml constraints.txt
 	$(PIP) --editable '.[coordinator,gpu]'
+	@touch $@
+
+.venv/docs: .venv/python pyproject.toml constraints.txt
+	$(PIP) --editable '.[docs]'
 	@touch $@
 
 .venv/dev: .venv/demo

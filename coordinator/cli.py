@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coordinator.again.cli import retry, run_task_here
+from coordinator.cost.cli import plan, prices
 from coordinator.doctor.cli import doctor
 from coordinator.fleet.cli import fleet, merge
 from coordinator.logs.cli import logs
-from coordinator.options import complete_run, executor_options, open_named
+from coordinator.options import complete_run, executor_options, max_cost_option, open_named
 from coordinator.pairs.cli import export_pairs
 from coordinator.pipeline.cli import run_pipeline
 from coordinator.report.cli import report
@@ -138,7 +139,11 @@ def _make_stage_command(stage: "Stage[Any]") -> click.Command:
         *_fit_options(stage),
         click.Option(["--output"], metavar="URI", help="Store to write to, where that is another than the one read."),
         *executor_options(),
-        click.Option(["--dry-run"], is_flag=True, help="Say what would be done, and do nothing."),
+        max_cost_option(),
+        click.Option(["--dry-run"], is_flag=True, help="Say what would be done, how long it takes, what it costs."),
+        click.Option(
+            ["--probe"], type=click.IntRange(1, 1000), help="Do so many chunks here first, and estimate from them."
+        ),
         click.Option(["--quiet"], is_flag=True, help="No progress."),
     ]
     command = click.Command(
@@ -172,6 +177,7 @@ def _split_input(reference: str | None, store: str | None) -> tuple[Store, str |
 
 def _run_stage(stage: "Stage[Any]", values: dict[str, Any]) -> int:
     from coordinator import tell
+    from coordinator.cost.cli import find_ahead
     from coordinator.executors.choose import check_cloud_store, choose_executor
     from coordinator.lineage import find_fit, find_inputs
     from mycelium.failures import parse_policy
@@ -199,17 +205,17 @@ def _run_stage(stage: "Stage[Any]", values: dict[str, Any]) -> int:
     check_cloud_store(executor, source.uri, target.uri)
     inputs = find_inputs(source, stage, stage.inputs(params), reference)
     fit = find_fit(source, stage, values["fit_of"]) if values.get("fit_of") else None
-    plan = plan_run(source, target, stage, params, inputs, fit=fit)
+    ahead = find_ahead(plan_run(source, target, stage, params, inputs, fit=fit), target, values)
     if values["dry_run"]:
-        tell.tell_plan(plan, as_json=values["as_json"])
+        tell.tell_plan(ahead, as_json=values["as_json"])
         return 0
     manifest = run_plan(
         target,
-        plan,
+        ahead.plan,
         chosen.executor,
         reducer=chosen.reducer,
         quiet=values["quiet"],
-        until=Until(policy),
+        until=Until(policy, allowance=ahead.limit),
         observer=observer,
     )
     tell.tell_run(manifest, as_json=values["as_json"], silent=observer.owns_stdout)
@@ -355,6 +361,8 @@ for command in (
     doctor,
     report,
     run_pipeline,
+    plan,
+    prices,
     run_task_here,
     retry,
     logs,

@@ -48,6 +48,22 @@ def with_executor(command: click.Command) -> click.Command:
     return command
 
 
+def with_max_cost(command: click.Command) -> click.Command:
+    """Give a command the option that bounds what a run may cost."""
+    command.params.append(max_cost_option())
+    return command
+
+
+def max_cost_option() -> click.Option:
+    """Make the option that bounds what a run may cost."""
+    return click.Option(
+        ["--max-cost"],
+        type=click.FloatRange(0, min_open=True),
+        metavar="USD",
+        help="Start no more chunks than so many dollars surely pay for, and none if it can't be enough.",
+    )
+
+
 def executor_options() -> list[click.Option]:
     """Make the options that say where tasks run."""
     return [

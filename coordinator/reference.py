@@ -1,17 +1,21 @@
-"""The generated pages: datasets, the command line, events and logs, from the code that they describe.
+"""The generated pages: datasets, commands, events and logs, errors and settings, from the code that they describe.
 
-python -m coordinator.reference        # writes docs/datasets.md, cli.md and events.md; a test holds them current
+python -m coordinator.reference        # writes them below docs/; a test holds them current
 """
 
+import inspect
+import re
+import textwrap
 from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-import click
 import msgspec
 
 from coordinator.cli import coordinator
 from lambdas.stages import find_stage, stage_names
+from mycelium import errors
+from mycelium.command import describe_commands
 from mycelium.datasets import (
     ATTENTION,
     CONNECTIVITY,
@@ -26,6 +30,7 @@ from mycelium.datasets import (
 from mycelium.events import AnyEvent, Event
 from mycelium.logs import DIMENSIONS, FAILURE_DIMENSIONS, FAILURES, METRICS, NAMESPACE, OTHER_FAILURE, TaskLine
 from mycelium.schema import Dataset
+from mycelium.settings import Settings
 
 DOCS = Path(__file__).parent.parent / "docs"
 _MADE = "<!-- Made by `python -m coordinator.reference`; tested to be current. -->"
@@ -73,24 +78,39 @@ def _written_by_stages() -> Iterator[tuple[str, Dataset]]:
 
 def describe_cli() -> str:
     """Return the page of commands, as Markdown."""
-    parts = ["# Commands", "", _MADE, ""]
-    for words, command in _walk(coordinator, ("python -m coordinator",)):
-        # The help option's names are said, because click keeps those of whoever asks first.
-        context = click.Context(
-            command, info_name=" ".join(words), terminal_width=100, help_option_names=["-h", "--help"]
-        )
-        parts += [f"## {' '.join(words[1:]) or words[0]}", "", "```", command.get_help(context), "```", ""]
-    return "\n".join(parts)
+    return "\n".join(["# Commands", "", _MADE, "", *describe_commands(coordinator, "python -m coordinator")])
 
 
-def _walk(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    yield words, command
-    if isinstance(command, click.Group):
-        context = click.Context(command)
-        for name in command.list_commands(context):
-            found = command.get_command(context, name)
-            if found is not None:
-                yield from _walk(found, (*words, name))
+def describe_errors() -> str:
+    """Return the page of errors, as Markdown: the tree, and what each means."""
+    text, root, tree = inspect.cleandoc(errors.__doc__ or "").partition("    MyceliumError\n")
+    parts = ["# Errors", "", _MADE, "", text.strip(), "", "```", textwrap.dedent(root + tree), "```", ""]
+    parts += ["| error | what it means |", "|---|---|"]
+    for name, error in vars(errors).items():
+        if inspect.isclass(error) and issubclass(error, errors.MyceliumError):
+            parts.append(f"| `{name}` | {_join(inspect.cleandoc(error.__doc__ or '').split('Attributes:')[0])} |")
+    return "\n".join([*parts, ""])
+
+
+def describe_settings() -> str:
+    """Return the page of settings, as Markdown: what the environment may say."""
+    doc = inspect.cleandoc(Settings.__doc__ or "")
+    parts = ["# Settings", "", _MADE, ""]
+    parts += [
+        "The environment is read once. A command's option wins over it, and [cli.md](cli.md) lists those.",
+        "What `cdk deploy` can be told is in [deploy.md](deploy.md#settings).",
+        "",
+        "| setting | what it is |",
+        "|---|---|",
+    ]
+    for name, meaning in re.findall(r"^    (\w+): (.*?)(?=^    \w+: |\Z)", doc, re.MULTILINE | re.DOTALL):
+        parts.append(f"| `{name}` | {_join(meaning)} |")
+    return "\n".join([*parts, ""])
+
+
+def _join(text: str) -> str:
+    """Return text in one line, as a cell of a table has it."""
+    return " ".join(text.replace("``", "`").replace("|", "\\|").split())
 
 
 _EVENTS = """\
@@ -166,11 +186,20 @@ def _describe_type(hint: Any) -> str:  # noqa: ANN401 - as above
     return "absent" if hint is msgspec.UnsetType else names.get(hint, "object")
 
 
+PAGES = {
+    "datasets.md": describe_datasets,
+    "cli.md": describe_cli,
+    "events.md": describe_events,
+    "errors.md": describe_errors,
+    "settings.md": describe_settings,
+}
+"""The pages, and what returns each."""
+
+
 def main() -> None:
     """Write the pages."""
-    (DOCS / "datasets.md").write_text(describe_datasets())
-    (DOCS / "cli.md").write_text(describe_cli())
-    (DOCS / "events.md").write_text(describe_events())
+    for name, describe in PAGES.items():
+        (DOCS / name).write_text(describe())
 
 
 if __name__ == "__main__":

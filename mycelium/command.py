@@ -6,7 +6,7 @@ one line that says what to do instead; 130 Ctrl-C.
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -114,3 +114,23 @@ def make_printable(text: str) -> str:
 def _fail(message: str) -> int:
     click.echo(f"error: {make_printable(' '.join(message.split()))}", err=True)
     return EXIT_USER_ERROR
+
+
+def describe_commands(group: click.Group, program: str) -> Iterator[str]:
+    """Yield the lines of a page, as Markdown, that has the help of a program and of each of its commands."""
+    for words, command in _walk(group, (program,)):
+        # The help option's names are said, because click keeps those of whoever asks first.
+        context = click.Context(
+            command, info_name=" ".join(words), terminal_width=100, help_option_names=["-h", "--help"]
+        )
+        yield from (f"## {' '.join(words[1:]) or words[0]}", "", "```", command.get_help(context), "```", "")
+
+
+def _walk(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    yield words, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            if found is not None:
+                yield from _walk(found, (*words, name))

@@ -5,6 +5,7 @@ import importlib.metadata
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -67,6 +68,22 @@ class Watch(Protocol):
         ...
 
 
+class Allowance(Protocol):
+    """Says how many tasks may be started: a limit on what a run may cost, say."""
+
+    def take(self, outcome: Outcome) -> None:
+        """Learn what became of a task."""
+        ...
+
+    def allow(self, n_waiting: int) -> int:
+        """Return how many of the tasks that wait may be started now, while none is under way; 0 ends the run."""
+        ...
+
+    def describe(self) -> str:
+        """Return why no more may be started, in words."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Until:
     """What ends a run before all its chunks were tried.
@@ -75,10 +92,13 @@ class Until:
         policy: how much failure it bears.
         stop: set by whoever hears of Ctrl-C, where the run is in another thread, which does not; the run then ends
             after the chunk in hand. None where it hears by itself.
+        allowance: how many tasks may be started together; None for all. Those that were started end before others are,
+            so that a run that it ends leaves nothing in flight.
     """
 
     policy: FailurePolicy = field(default_factory=FailurePolicy)
     stop: threading.Event | None = None
+    allowance: Allowance | None = None
 
     def heed(self) -> None:
         """Raise `KeyboardInterrupt` if the run is to stop."""
@@ -132,6 +152,10 @@ def run_plan(  # noqa: PLR0913 - all but three by name, each of another kind
     return _Running(store, plan, executor, reducer, show, until, watch, quiet, observer).run()
 
 
+class _NotAllowedError(Exception):
+    """A round of a fit, which asks every chunk, is more than the allowance has left."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Fitted:
     """What a fit has found: where its artifact is, and what it concluded."""
@@ -155,6 +179,8 @@ class _Running:
     observer: Observer
     outcomes: list[Outcome] = field(default_factory=list)
     fitted: _Fitted = field(default_factory=_Fitted)
+    asked: Counter[str] = field(default_factory=Counter)
+    held_back: str | None = None
     started_s: float = field(default_factory=time.monotonic)
 
     def run(self) -> Manifest:
@@ -181,6 +207,8 @@ class _Running:
         try:
             self.fitted = self._fit()
             stopped = self._map(tree)
+        except _NotAllowedError as error:
+            return self._finish({}, stopped=str(error))
         except FitError as error:
             for outcome in error.outcomes:
                 if isinstance(outcome, Outcome):
@@ -215,9 +243,18 @@ class _Running:
             if plan.lost:
                 raise FitError(f"a fit needs every chunk, and {len(plan.lost)} of {plan.n_chunks} are lost")
             heard = partial(self.observer.asked, plan)
-            rounds = Rounds(store, plan.stage, plan.tasks, self._run_tasks, self.reducer, self.quiet, self.show, heard)
+            rounds = Rounds(store, plan.stage, plan.tasks, self._ask, self.reducer, self.quiet, self.show, heard)
             ref = rounds.find_artifact(plan.params)
         return _Fitted(ref, fit.conclude(decode_part(store.get(ref.key)), plan.params))
+
+    def _ask(self, tasks: Sequence[Task]) -> Iterator[TaskResult]:
+        """Run the tasks of a round, all of them or none."""
+        allowance = self.until.allowance
+        if allowance is not None and allowance.allow(len(tasks)) < len(tasks):
+            raise _NotAllowedError(allowance.describe())
+        for result in self._run_tasks(tasks):
+            self.asked.update(fit_attempts=result.outcome.attempts, fit_billed_ms=result.outcome.billed_ms)
+            yield result
 
     def _map(self, tree: PartTree) -> str | None:
         """Run the tasks; return why the run is to end before its time, or None."""
@@ -228,7 +265,7 @@ class _Running:
             progress.failures.update(outcome.error_kind or "?" for outcome in plan.lost)
             progress.advance(len(plan.lost), failed=True)
             progress.traffic = self.observer.traffic
-            for result in self._run_tasks(tasks):
+            for result in self._run_allowed(tasks):
                 self._take(result.outcome)
                 tree.take(result)
                 progress.note = "" if self.watch is None else self.watch.describe()
@@ -236,7 +273,20 @@ class _Running:
                 stopped = failures.add(result.outcome)
                 if stopped is not None:
                     return stopped
-        return None
+        return self.held_back
+
+    def _run_allowed(self, tasks: Sequence[Task]) -> Iterator[TaskResult]:
+        """Run all tasks together; under an allowance those found first, and of the others as many as it allows."""
+        allowance = self.until.allowance
+        if allowance is None:
+            yield from self._run_tasks(tasks)
+            return
+        yield from self._run_tasks([task for task in tasks if task.found])
+        waiting = [task for task in tasks if not task.found]
+        while waiting and (n := allowance.allow(len(waiting))):
+            yield from self._run_tasks(waiting[:n])
+            waiting = waiting[n:]
+        self.held_back = allowance.describe() if waiting else None
 
     def _take(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
@@ -253,6 +303,8 @@ class _Running:
     def _run_tasks(self, tasks: Sequence[Task]) -> Iterator[TaskResult]:
         with _closing(self.executor.run(tasks, self.plan.source_uri, self.store.uri)) as results:
             for result in results:
+                if self.until.allowance is not None:
+                    self.until.allowance.take(result.outcome)
                 yield result
                 self.until.heed()
 
@@ -274,7 +326,9 @@ class _Running:
             n_chunks=plan.n_chunks,
             outcomes=tuple(by_id[chunk_id] for chunk_id in sorted(by_id)),
             result=result,
-            notes=({} if self.watch is None else self.watch.notes()) | ({"stopped": stopped} if stopped else {}),
+            notes=({} if self.watch is None else self.watch.notes())
+            | (dict(self.asked) if self.asked["fit_billed_ms"] else {})  # of its tasks there are no outcomes
+            | ({"stopped": stopped} if stopped else {}),
             gathered=gathered,
             fit=self.fitted.ref,
             trace_id=self.observer.trace_id,

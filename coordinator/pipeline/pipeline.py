@@ -8,11 +8,15 @@ from typing import Any
 
 import msgspec
 
+from coordinator.cost.estimate import Expected as ExpectedThere
+from coordinator.cost.estimate import Work, expect_cloud, expect_local
+from coordinator.cost.evidence import read_history
+from coordinator.cost.prices import read_prices
+from coordinator.executors.aws_lambda import MAX_CONCURRENCY
 from coordinator.executors.choose import check_cloud_store, choose_executor
 from coordinator.executors.local import count_cores
 from coordinator.options import open_named
 from coordinator.pipeline.conduct import Conducted, conduct
-from coordinator.pipeline.estimate import lambda_usd, measure_pace
 from coordinator.pipeline.given import Given
 from coordinator.pipeline.way import Step, find_way
 from lambdas.stages import find_stage, stage_names
@@ -240,7 +244,6 @@ def _expect(
     expected: dict[str, Expected] = {}
     finished: dict[str, Manifest] = {}
     n_problems = sum(outcome.n_problems for outcome in given.problems.outcomes)
-    n_workers = request.max_workers or count_cores()
     for step in way:
         stage = step.stage
         reads = tuple(
@@ -259,15 +262,41 @@ def _expect(
                 given.manifest(dataset).n_chunks if source is None else expected[source].n_chunks
                 for dataset, source in zip(step.reads, step.sources, strict=True)
             )
-        left = 1.0 if n_found is None else (n_chunks - n_found) / max(n_chunks, 1)
-        pace = measure_pace(store, stage)
-        task_s = None if pace is None else pace.task_s * n_problems * left
+        left = n_chunks - (n_found or 0)
+        here, there = _expect_times(store, step, params[stage.name], (left, n_chunks, n_problems), request)
         expected[stage.name] = Expected(
             step,
             reads,
             n_chunks,
             n_found,
-            None if task_s is None else task_s / min(n_workers, max(n_chunks, 1)),
-            None if task_s is None else lambda_usd(stage, task_s, round(n_chunks * left)),
+            None if here.wall_s is None else here.wall_s.likely,
+            None if there.usd is None else there.usd.likely,
         )
     return tuple(expected.values())
+
+
+def _expect_times(
+    store: Store,
+    step: Step,
+    params: Any,  # noqa: ANN401 - the stage's own
+    counts: tuple[int, int, int],
+    request: Request,
+) -> tuple[ExpectedThere, ExpectedThere]:
+    """Return what a stage will take here and on Lambda, for all its chunks hold as many problems.
+
+    Args:
+        store: where its earlier runs are.
+        step: the stage.
+        params: its parameters.
+        counts: chunks that are left, chunks, and problems in all of them.
+        request: how many tasks run at a time.
+    """
+    n_left, n_chunks, n_problems = counts
+    stage, history = step.stage, read_history(store, step.stage, params)
+    sizes = [n_problems / n_chunks] * n_left if n_chunks else []
+    work = Work(sizes, len(step.reads), len(stage.writes), n_chunks, stage.memory_mb)
+    here, there = (history.find_evidence(on_lambda=on_lambda, unit="problems") for on_lambda in (False, True))
+    return (
+        expect_local(here, work, request.max_workers or count_cores()),
+        expect_cloud("lambda", there, work, request.max_concurrency or MAX_CONCURRENCY, read_prices()),
+    )

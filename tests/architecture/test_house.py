@@ -78,6 +78,5 @@ UNMIRRORED = {
             f"coordinator/report/sections/{name}.py": "as above"
             for name in ("clocks", "heartbeats", "labels", "pairs", "templates", "times")
         },
-        "coordinator/report/traces.py": "tested through the page",
     }.items()
 }

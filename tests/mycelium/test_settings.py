@@ -1,5 +1,7 @@
 """The environment."""
 
+from pathlib import Path
+
 import pytest
 
 from mycelium.settings import read_settings
@@ -32,3 +34,8 @@ def test_the_region_is_said_by_the_variable_that_the_cdk_reads_and_else_left_to_
 def test_another_endpoint_is_told() -> None:
     assert read_settings({"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}).endpoint == "http://127.0.0.1:4566"
     assert read_settings({"AWS_ENDPOINT_URL": ""}).endpoint is None
+
+
+def test_the_cache_is_where_the_desktop_s_convention_has_it() -> None:
+    assert read_settings({"XDG_CACHE_HOME": "/elsewhere"}).cache == Path("/elsewhere/mycelium")
+    assert read_settings({}).cache == Path.home() / ".cache" / "mycelium"
