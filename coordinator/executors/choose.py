@@ -5,6 +5,8 @@ import resource
 from dataclasses import dataclass, replace
 from typing import Any
 
+from coordinator.cost.planned import make_pricer
+from coordinator.cost.prices import read_prices
 from coordinator.deployment import Deployment, find_deployment, make_client
 from coordinator.executors.aws_lambda import MAX_CONCURRENCY, Invokes, LambdaExecutor
 from coordinator.executors.backup import BACKUPS, BackupRule
@@ -76,6 +78,9 @@ def choose_executor(
         raise UserInputError(f"--max-workers is for the local executor: with --executor {name} give --max-concurrency")
     found = find_deployment(deployment, stage.name)
     in_flight = max_concurrency or MAX_CONCURRENCY
+    if observer is not None:
+        n_inputs = len(stage.reads) + (stage.fit is not None)
+        observer.price = make_pricer(name, stage.memory_mb, n_inputs, read_prices())
     executor = make_lambda_executor(found, stage, in_flight, None if backups is False else BACKUPS, observer)
     store = f"s3://{found.bucket}"
     if name == "lambda":
