@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from coordinator.ancestry import Look, look_into, walk_back
+from lambdas.stages import find_stage, stage_names
+from mycelium.datasets import PROBLEMS
 from mycelium.errors import UnknownRunError, UserInputError
+from mycelium.fleet import WRITTEN
 from mycelium.manifest import Manifest, ObjectRef, find_run, latest_run, list_runs, read_manifest
 from mycelium.schema import Dataset
 from mycelium.stage import Stage
@@ -40,6 +43,13 @@ def find_inputs(store: Store, stage: Stage[Any], reads: Sequence[Dataset], refer
     look = look_into(store)
     lineage = _trace(anchor, look) | dict.fromkeys(_written(anchor), anchor.run_id) | {named.name: anchor.run_id}
     return [anchor if dataset is named else _find_relative(store, stage, dataset, lineage, look) for dataset in reads]
+
+
+def find_datasets(store: Store) -> set[str]:
+    """Return the names of all datasets: those that something here writes, and those that the store has runs of."""
+    stages = [find_stage(name) for name in stage_names()]
+    written = {dataset.name for stage in stages for dataset in (*stage.writes, *filter(None, [stage.gathers]))}
+    return written | WRITTEN.keys() | {PROBLEMS.name} | {dataset for dataset, _ in list_runs(store)}
 
 
 def find_fit(store: Store, stage: Stage[Any], reference: str) -> ObjectRef:

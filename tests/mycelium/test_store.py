@@ -23,7 +23,18 @@ from mycelium.errors import (
     StoreNotAvailableError,
     UserInputError,
 )
-from mycelium.store import LocalStore, MemoryStore, ObjectInfo, RangeReader, S3Store, Store, check_key, open_store
+from mycelium.store import (
+    LocalStore,
+    MemoryStore,
+    ObjectInfo,
+    RangeReader,
+    S3Store,
+    Store,
+    check_key,
+    open_store,
+    pages,
+)
+from mycelium.store.pages import N_LISTERS
 
 KEYS = st.text("ab0-_.~", min_size=1, max_size=4).filter(lambda s: s[0] != ".")
 
@@ -95,6 +106,24 @@ class TestEveryStore:
             store.put(key, key.encode())
         assert [info.key for info in store.list("p/", page_size=10)] == keys
         assert {info.size for info in store.list("p/", page_size=10)} == {5}
+
+    def test_a_listing_that_is_cut_says_the_same(self, store: Store) -> None:
+        keys = [f"p/{i:03d}" for i in range(25)]
+        for key in [*keys, "o", "q/1"]:
+            store.put(key, key.encode())
+        for cuts in (keys[4:-1:5], ["p/0075", "p/011", "p/0125", "p/zzz"], keys, ["a", "z"]):
+            assert [info.key for info in store.list("p/", page_size=5, cuts=cuts)] == keys
+        assert list(store.list("nothing/", page_size=5, cuts=keys)) == []
+
+    def test_a_listing_that_is_left_and_one_of_keys_alone(self, store: Store) -> None:
+        keys = [f"p/{i:03d}" for i in range(25)]
+        for key in keys:
+            store.put(key, b"")
+        listing = store.list("p/", page_size=2, cuts=keys[::4])
+        assert [next(listing).key for _ in range(7)] == keys[:7]
+        del listing
+        assert list(store.list_keys("p/")) == list(store.list_keys("p/", cuts=keys[::10])) == keys
+        assert list(store.list_keys("p/01")) == keys[10:20]
 
     def test_a_prefix_need_not_end_at_a_slash(self, store: Store) -> None:
         for key in ("iaf/run-1/0", "iaf/run-2/0", "iafx/0", "other"):
@@ -178,8 +207,80 @@ def test_a_checked_key_stays_below_any_root(key: str) -> None:
     assert os.path.normpath(os.path.join("/root", key)) == f"/root/{key}"  # noqa: PTH118 - the law is about text
 
 
+HOSTILE = st.one_of(
+    st.text(max_size=30),
+    st.lists(
+        st.sampled_from(
+            ["..", ".", "", "/", "a", "etc", "~", "\0", "C:", "\\", "%2e%2e", "\u2025", "\uff0f", "\u202e", ".ssh"]
+        ),
+        min_size=1,
+        max_size=6,
+    ).map("/".join),
+)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(key=HOSTILE)
+def test_no_key_reaches_beyond_a_store(store: Store, tmp_path: Path, key: str) -> None:
+    """Of every store: a key is refused, or what it names is found below the store and nowhere else."""
+    outside = tmp_path / "outside"
+    outside.mkdir(exist_ok=True)
+    before = sorted(path for path in tmp_path.rglob("*") if not path.is_relative_to(tmp_path / "store"))
+    try:
+        store.put(key, b"hostile", mode="overwrite")
+    except (UserInputError, StoreNotAvailableError):  # the latter where a folder would have to be a file
+        pass
+    else:
+        assert [info.key for info in store.list(key) if info.key == key] == [key]
+        store.delete(key)
+    assert sorted(path for path in tmp_path.rglob("*") if not path.is_relative_to(tmp_path / "store")) == before
+
+
 class TestLocalStore:
     """A folder."""
+
+    def test_links_are_neither_followed_nor_listed(self, tmp_path: Path) -> None:
+        outside, root = tmp_path / "outside", tmp_path / "store"
+        outside.mkdir()
+        (outside / "secret").write_bytes(b"secret")
+        store = LocalStore(root)
+        store.put("iaf/a", b"x")
+        (root / "linked").symlink_to(outside)
+        (root / "iaf/secret").symlink_to(outside / "secret")
+        (root / "iaf/loop").symlink_to(root)
+        for key in ("linked/secret", "iaf/secret", "iaf/loop/iaf/a"):
+            calls: list[Callable[[], object]] = [
+                lambda key=key: store.get(key),  # type: ignore[misc] # the key of this round
+                lambda key=key: store.get_range(key, 0, 1),  # type: ignore[misc]
+                lambda key=key: store.put(key, b"new", mode="overwrite"),  # type: ignore[misc]
+                lambda key=key: store.put(key, b"new"),  # type: ignore[misc]
+                lambda key=key: store.delete(key),  # type: ignore[misc]
+            ]
+            for call in calls:
+                with pytest.raises(StoreError, match="is a symbolic link, which no store follows"):
+                    call()
+        assert (outside / "secret").read_bytes() == b"secret"
+        assert [path.name for path in outside.iterdir()] == ["secret"]
+        assert [info.key for info in store.list()] == ["iaf/a"]
+
+    def test_a_link_in_the_place_of_temporaries_sweeps_nothing_away(self, tmp_path: Path) -> None:
+        home, root = tmp_path / "home", tmp_path / "store"
+        for folder in (home, root):
+            folder.mkdir()
+        (home / "old").write_text("of value")
+        os.utime(home / "old", (0, 0))
+        (root / ".tmp").symlink_to(home)
+        with pytest.raises(StoreError, match="is a symbolic link"):
+            LocalStore(root).put("iaf/a", b"x")
+        assert [path.name for path in home.iterdir()] == ["old"]
+
+    def test_the_folder_itself_may_be_a_link(self, tmp_path: Path) -> None:
+        (tmp_path / "real").mkdir()
+        (tmp_path / "link").symlink_to(tmp_path / "real")
+        store = LocalStore(tmp_path / "link")
+        store.put("iaf/a", b"x")
+        assert store.get("iaf/a") == b"x"
+        assert [info.key for info in store.list()] == ["iaf/a"]
 
     def test_a_store_that_is_not_there_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(StoreNotAvailableError, match="there is no store at"):
@@ -290,6 +391,49 @@ class TestS3Store:
         with pytest.raises(StoreError, match="ConditionalRequestConflict"):
             S3Store("bucket", client=client).put("k", b"x")
         assert client.calls == 5
+
+    @pytest.mark.parametrize(("cuts", "n"), [((), 5), (("k04", "k09", "k14", "k19"), 5), (("k02", "k12"), 6)])
+    def test_a_listing_is_one_request_for_each_full_page_however_it_is_cut(
+        self, bucket: str, cuts: tuple[str, ...], n: int
+    ) -> None:
+        client = boto3.client("s3")
+        seen: list[str] = []
+        store = S3Store(bucket, client=client)
+        for i in range(25):
+            store.put(f"k{i:02d}", b"")
+        client.meta.events.register("before-send.s3", lambda request, **_: seen.append(request.url))
+        assert [info.key for info in store.list("k", page_size=5, cuts=cuts)] == [f"k{i:02d}" for i in range(25)]
+        assert len(seen) == n
+
+    def test_a_listing_that_ends_early_asks_for_no_more_than_was_under_way(self, bucket: str) -> None:
+        client = boto3.client("s3")
+        seen: list[str] = []
+        store = S3Store(bucket, client=client)
+        for i in range(12):
+            store.put(f"k{i:03d}", b"")
+        client.meta.events.register("before-send.s3", lambda request, **_: seen.append(request.url))
+        cuts = [f"k{i:03d}" for i in range(4, 999, 5)]
+        assert len(list(store.list("k", page_size=5, cuts=cuts))) == 12
+        assert len(seen) <= 3 + 2 * N_LISTERS
+
+    def test_a_page_that_looks_otherwise_is_left_to_botocore(
+        self, bucket: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = S3Store(bucket, "p")
+        for key in ("a", "b/c", "d"):
+            store.put(key, b"12")
+        read = list(store.list())
+        monkeypatch.setattr(pages, "_OBJECT", b"<contents>")
+        assert list(store.list()) == read == [ObjectInfo(key, 2) for key in ("a", "b/c", "d")]
+
+    def test_a_listing_reads_the_keys_that_others_wrote(self, bucket: str) -> None:
+        client = boto3.client("s3")
+        names = ["a b", "a+b", "a&lt;b", "ü/%41", "<xml>"]
+        for name in names:
+            client.put_object(Bucket=bucket, Key=f"p/{name}", Body=b"123")
+        found = list(S3Store(bucket, "p", client=client).list())
+        assert [info.key for info in found] == sorted(names, key=str.encode)
+        assert {info.size for info in found} == {3}
 
     def test_a_task_s_get_and_put_are_one_request_each(self, bucket: str) -> None:
         client = boto3.client("s3")
