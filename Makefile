@@ -57,6 +57,7 @@ bench: .venv/dev  ## Measure what the documentation quotes; labels and templates
 	$(BIN)/python -m benchmarks.upload --only clients movers tls losses drain compress
 	$(BIN)/python -m benchmarks.upload_chaos
 	$(BIN)/python -m benchmarks.cold_start
+	$(BIN)/python -m benchmarks.start_up
 
 clean:  ## Remove environments and caches; never a store.
 	rm -rf .venv .cache build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -13,15 +13,21 @@ import pytest
 
 import samples
 from coordinator.cli import coordinator
+from front_door.cli import make_front_door
 from gpu_workers.cli import gpu_workers
 from mycelium.command import call_command
 
 ROOT = Path(__file__).parents[1]
-PROGRAMS = {"coordinator": coordinator, "gpu_workers": gpu_workers}
+PROGRAMS: dict[str, click.Group] = {
+    "coordinator": coordinator,
+    "gpu_workers": gpu_workers,
+    "mycelium": make_front_door(),
+}
 GENERATED = {"cli.md", "datasets.md", "labels.md"}
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
     *sorted(page for page in (ROOT / "docs").glob("*.md") if page.name not in GENERATED),
 ]
 
@@ -30,8 +36,8 @@ def commands() -> Iterator[list[str]]:
     """Yield the words of every indented command line for one of our programs."""
     for page in PAGES:
         for line in page.read_text().splitlines():
-            if line.startswith("    python -m "):
-                words = shlex.split(line, comments=True)[2:]
+            if line.startswith(("    python -m ", "    mycelium ")):
+                words = shlex.split(line.replace("python -m ", ""), comments=True)
                 if words[0] in PROGRAMS:
                     yield words
 
