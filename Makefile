@@ -39,7 +39,8 @@ lock: .venv/dev  ## Write requirements.lock anew, from pyproject.toml and constr
 	  --python-version 3.11 --constraint constraints.txt --generate-hashes --no-emit-index-url --no-annotate \
 	  --custom-compile-command 'make lock' --quiet --output-file requirements.lock
 
-audit: .venv/dev  ## Ask a database of known weaknesses about what is locked; needs a network.
+audit: .venv/python  ## Ask a database of known weaknesses about what is locked; needs a network.
+	$(PIP) uv
 	$(BIN)/uvx pip-audit@2.10.1 --requirement requirements.lock --require-hashes --disable-pip
 
 bench: .venv/dev  ## Measure what the documentation quotes; labels and templates want ../shared/data.
