@@ -42,7 +42,8 @@ lock: .venv/dev  ## Write requirements.lock anew, from pyproject.toml and constr
 	  --python-version 3.11 --constraint constraints.txt --generate-hashes --no-emit-index-url --no-annotate \
 	  --custom-compile-command 'make lock' --quiet --output-file requirements.lock
 
-audit: .venv/dev  ## Ask a database of known weaknesses about what is locked; needs a network.
+audit: .venv/python  ## Ask a database of known weaknesses about what is locked; needs a network.
+	$(PIP) uv
 	$(BIN)/uvx pip-audit@2.10.1 --requirement requirements.lock --require-hashes --disable-pip
 
 bench: .venv/dev  ## Measure what the documentation quotes; labels and templates want ../shared/data.
@@ -64,6 +65,7 @@ bench: .venv/dev  ## Measure what the documentation quotes; labels and templates
 	$(BIN)/python -m benchmarks.upload_chaos
 	$(BIN)/python -m benchmarks.cold_start
 	$(BIN)/python -m benchmarks.cost
+	$(BIN)/python -m benchmarks.start_up
 
 clean:  ## Remove environments and caches; never a store.
 	rm -rf .venv .cache build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
