@@ -12,13 +12,15 @@ from coordinator.again.cli import retry, run_task_here
 from coordinator.cost.cli import plan, prices
 from coordinator.doctor.cli import doctor
 from coordinator.fleet.cli import fleet, merge
+from coordinator.logs.cli import logs
 from coordinator.options import complete_run, executor_options, max_cost_option, open_named
 from coordinator.pairs.cli import export_pairs
 from coordinator.pipeline.cli import run_pipeline
 from coordinator.report.cli import report
+from coordinator.simulate.cli import simulate
 from coordinator.storekeeping.cli import export_run, gc, import_run, verify
 from lambdas.stages import find_stage, stage_names
-from mycelium.command import EXIT_SOME_FAILED, CommandGroup, json_option, run_command, store_option
+from mycelium.command import EXIT_SOME_FAILED, CommandGroup, json_option, open_observer, run_command, store_option
 from mycelium.deployment import DEFAULT_DEPLOYMENT
 from mycelium.errors import UnknownRunError, UserInputError
 from mycelium.nearest import suggest
@@ -184,6 +186,7 @@ def _run_stage(stage: "Stage[Any]", values: dict[str, Any]) -> int:
     from mycelium.run import Until, run_plan
 
     policy = parse_policy(values["max_failures"])
+    observer = open_observer(values["events"], as_json=values["as_json"])
     names = [field.name for field in dataclasses.fields(stage.params)]
     try:
         params = type(stage.params)(**{name: values[name] for name in names})
@@ -197,6 +200,7 @@ def _run_stage(stage: "Stage[Any]", values: dict[str, Any]) -> int:
         max_workers=values["max_workers"],
         max_concurrency=values["max_concurrency"],
         backups=values["backups"],
+        observer=observer,
     )
     source, reference = _split_input(values["input_run"], values["store"] or chosen.store)
     target = open_store(values["output"]) if values["output"] else source
@@ -215,8 +219,9 @@ def _run_stage(stage: "Stage[Any]", values: dict[str, Any]) -> int:
         quiet=values["quiet"],
         until=Until(policy, allowance=ahead.limit),
         watch=chosen.watch,
+        observer=observer,
     )
-    tell.tell_run(manifest, as_json=values["as_json"], store=target.uri)
+    tell.tell_run(manifest, as_json=values["as_json"], silent=observer.owns_stdout, store=target.uri)
     return 0 if manifest.complete else EXIT_SOME_FAILED
 
 
@@ -361,8 +366,10 @@ for command in (
     run_pipeline,
     plan,
     prices,
+    simulate,
     run_task_here,
     retry,
+    logs,
     gc,
     verify,
     export_run,

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from lambdas.stages import stage_names
-from mycelium.command import Choice
+from mycelium.command import EVENTS_HELP, Choice
 from mycelium.deployment import DEFAULT_DEPLOYMENT
 from mycelium.errors import MyceliumError
 from mycelium.settings import read_settings
@@ -88,6 +88,7 @@ def executor_options() -> list[click.Option]:
             metavar="N|P%",
             help="Give up when more chunks fail. Default: only when the first 20 all fail alike.",
         ),
+        click.Option(["--events"], metavar="FILE", help=EVENTS_HELP),
         click.Option(
             ["--deployment"], default=DEFAULT_DEPLOYMENT, show_default=True, help="What `cdk deploy` called the stack."
         ),

@@ -30,6 +30,9 @@ if TYPE_CHECKING:  # it would bring in the executors, for every command
 MAX_ROWS = 64
 """Rows of a table that are printed for people; JSON has them all."""
 
+IN_THE_CLOUD = ("lambda", "step-functions")
+"""The executors whose tasks leave a log."""
+
 MAX_NAMED = 20
 """Failed chunks named one by one; of more, the number."""
 
@@ -93,8 +96,18 @@ def _tell_expected(ahead: "Ahead") -> None:
     click.echo(f"(from … to …: one time in ten it is below, one time in ten above; prices of {ahead.prices.of})")
 
 
-def tell_run(manifest: Manifest, *, as_json: bool, store: str | None = None) -> None:
-    """Say how a run stands and what came out; `store` is the URI of where it is, for the commands that are named."""
+def tell_run(manifest: Manifest, *, as_json: bool, silent: bool = False, store: str | None = None) -> None:
+    """Say how a run stands and what came out.
+
+    Args:
+        manifest: the run's.
+        as_json: for machines.
+        silent: its failures alone, for standard output is another's.
+        store: URI of where the run is, for the commands that are named.
+    """
+    if silent:
+        _tell_failures(manifest, store)
+        return
     if as_json:
         say_json(_summary(manifest))
         return
@@ -135,6 +148,11 @@ def _tell_failures(manifest: Manifest, store: str | None) -> None:
     _name_some([f"failed: chunk {outcome.chunk_id}: {outcome.error}" for outcome in failed], "failed chunks")
     if "stopped" in manifest.notes:
         click.echo(f"the run gave up: {manifest.notes['stopped']}", err=True)
+    if failed and manifest.trace_id and manifest.executor in IN_THE_CLOUD:
+        click.echo(
+            f"trace {manifest.trace_id}; what the functions logged: `python -m coordinator logs {manifest.run_id}`",
+            err=True,
+        )
     if failed:
         click.echo(f"`python -m coordinator retry {manifest.run_id}{at}` runs what is missing again", err=True)
 
@@ -197,7 +215,7 @@ def tell_runs(runs: Sequence[tuple[str, Manifest]], *, as_json: bool) -> None:
             "finished": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(manifest.finished_s)),
             "complete": manifest.complete,
             "chunks": manifest.n_chunks,
-            "failed": len(manifest.failed),
+            "failed": manifest.n_failed,
             "origin": manifest.provenance.origin,
             "teacher": manifest.provenance.teacher,
         }
@@ -240,6 +258,7 @@ def _summary(manifest: Manifest) -> dict[str, object]:
     return {
         "run": manifest.run_id,
         "stage": manifest.stage,
+        "trace": manifest.trace_id,
         "complete": manifest.complete,
         "chunks": manifest.n_chunks,
         "failed": [{"chunk": o.chunk_id, "error": o.error, "kind": o.error_kind} for o in manifest.failed],

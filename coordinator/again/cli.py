@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from coordinator.options import complete_run, complete_stage, open_named, with_executor, with_max_cost
-from mycelium.command import EXIT_SOME_FAILED, json_option, store_option
+from mycelium.command import EXIT_SOME_FAILED, json_option, open_observer, store_option
 
 
 @with_max_cost
@@ -33,15 +33,23 @@ def retry(run: str, *, max_cost: float | None, quiet: bool, store: str | None, a
     from mycelium.run import Until, run_plan
 
     policy = parse_policy(where.pop("max_failures"))
+    observer = open_observer(where.pop("events"), as_json=as_json)
     opened = open_named(store)
     check_cloud_store(where["executor"], opened.uri)
     ahead = find_ahead(plan_again(opened, find_run(opened, run)), opened, where | {"max_cost": max_cost})
-    chosen = choose_executor(where.pop("executor"), ahead.plan.stage, where.pop("deployment"), **where)
-    until = Until(policy, allowance=ahead.limit)
+    executor, deployment = where.pop("executor"), where.pop("deployment")
+    chosen = choose_executor(executor, ahead.plan.stage, deployment, observer=observer, **where)
     manifest = run_plan(
-        opened, ahead.plan, chosen.executor, reducer=chosen.reducer, quiet=quiet, until=until, watch=chosen.watch
+        opened,
+        ahead.plan,
+        chosen.executor,
+        reducer=chosen.reducer,
+        quiet=quiet,
+        until=Until(policy, allowance=ahead.limit),
+        watch=chosen.watch,
+        observer=observer,
     )
-    tell.tell_run(manifest, as_json=as_json, store=opened.uri)
+    tell.tell_run(manifest, as_json=as_json, silent=observer.owns_stdout, store=opened.uri)
     return 0 if manifest.complete else EXIT_SOME_FAILED
 
 

@@ -104,7 +104,8 @@ class History:
                 n_runs = len({sample.run for sample in samples})
                 where = "on Lambda" if is_lambda else "on this machine"
                 how = "" if self.alike else ", with other parameters or code"
-                source = f"{len(samples)} chunks of {n_runs} earlier run{'s' if n_runs > 1 else ''} {where}{how}"
+                chunks = f"{len(samples)} chunk{'s' if len(samples) > 1 else ''}"
+                source = f"{chunks} of {n_runs} earlier run{'s' if n_runs > 1 else ''} {where}{how}"
                 runs = tuple(_time_run(m) for m in self.manifests if _ran(m, is_lambda=is_lambda) and _has_samples(m))
                 return Evidence(samples, is_lambda, source, runs)
         return None

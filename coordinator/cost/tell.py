@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
-from coordinator.cost.estimate import Expected, Range
 from coordinator.cost.usage import Cost
 from mycelium.progress import format_seconds
 from mycelium.schema import Row
+
+if TYPE_CHECKING:  # estimates are for those who ask
+    from coordinator.cost.estimate import Expected, Range
 
 WORDS = {
     "gb_s": "functions' time",
@@ -38,7 +41,7 @@ def tell_cost(cost: Cost) -> None:
         click.echo(f"cost: without {what}")
 
 
-def list_expected(expected: Sequence[Expected]) -> list[Row]:
+def list_expected(expected: "Sequence[Expected]") -> list[Row]:
     """Return what each executor will take, as the rows of a table."""
     return [
         {
@@ -51,7 +54,7 @@ def list_expected(expected: Sequence[Expected]) -> list[Row]:
     ]
 
 
-def _format_range(found: Range | None, form: Callable[[float], str]) -> str:
+def _format_range(found: "Range | None", form: Callable[[float], str]) -> str:
     if found is None:
         return "?"
     low, likely, high = form(found.low), form(found.likely), form(found.high)

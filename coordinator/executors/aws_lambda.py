@@ -17,6 +17,7 @@ from coordinator.executors.fan_out import Call, Crew, FanOut
 from coordinator.executors.invoke import Reply, judge_reply
 from coordinator.executors.retry import RETRY_TABLE, Failure, Kind, Table
 from mycelium.errors import ChunkDamagedError, DeploymentError, InvocationError, StoreNotAvailableError
+from mycelium.events import Observer
 from mycelium.manifest import Outcome
 from mycelium.reduce import MANY_PARTS, Group, Part, StoredPart
 from mycelium.schema import Row
@@ -55,7 +56,7 @@ class LambdaExecutor:
 
     name = "lambda"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but four by name, each of another kind
         self,
         invoker: Invokes,
         function: str,
@@ -65,6 +66,7 @@ class LambdaExecutor:
         table: Table = RETRY_TABLE,
         backups: BackupRule | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        observer: Observer | None = None,
     ) -> None:
         """Take the functions.
 
@@ -76,10 +78,11 @@ class LambdaExecutor:
             table: which failures are tried again.
             backups: when an invocation that takes long is made a second time; None for never.
             sleep: waits between them.
+            observer: is told of retries and of what is in flight, and knows the trace id.
         """
         self._invoker, self._function, self._reduce_function = invoker, function, reduce_function
         self._max_concurrency = max_concurrency
-        self._backups = Backups(backups)
+        self._backups, self._observer = Backups(backups), observer or Observer()
         self._more: dict[str, Any] = {"table": table, "backups": self._backups, "sleep": sleep}
 
     def run(self, tasks: Sequence[Task], source_uri: str, target_uri: str) -> Iterator[TaskResult]:
@@ -106,10 +109,16 @@ class LambdaExecutor:
         max_inline = MAX_INLINE_PART if len(tasks) <= MANY_PARTS else MAX_INLINE_ANSWER if tasks[0].asks else 0
 
         def encode(task: Task) -> bytes:
-            return msgspec.json.encode(TaskCall(task, source_uri, target_uri, max_inline=max_inline))
+            trace_id = self._observer.trace_id
+            return msgspec.json.encode(TaskCall(task, source_uri, target_uri, None, max_inline, trace_id))
 
-        for invocation, landed in self._fan_out(self._function, tasks, encode):
+        for invocation, landed in self._fan_out(self._function, tasks, encode, self._tell_retry):
             yield _conclude(invocation, landed)
+
+    def _tell_retry(self, call: _Invocation, failure: Failure, wait_s: float) -> None:
+        task = call.item
+        self._observer.traffic.throttled += failure.kind is Kind.THROTTLED
+        self._observer.retried(task.run_id, task.stage, task.chunk_id, failure.error_kind, call.attempts, wait_s)
 
     def reduce_groups(self, stage: str, groups: Sequence[Group], store_uri: str) -> Iterator[Part]:
         """See `mycelium.reduce.Reducer.reduce_groups`."""
@@ -138,7 +147,11 @@ class LambdaExecutor:
         return f"{self._backups.started} backups" if self._backups.started else ""
 
     def _fan_out(
-        self, function: str, items: Sequence[T], encode: Callable[[T], bytes]
+        self,
+        function: str,
+        items: Sequence[T],
+        encode: Callable[[T], bytes],
+        retried: Callable[[Call[T, _Landed], Failure, float], None] | None = None,
     ) -> Iterator[tuple[Call[T, _Landed], _Landed]]:
         """Invoke a function for each item.
 
@@ -146,7 +159,10 @@ class LambdaExecutor:
         and what they answer is the same, whoever does.
         """
         crew = self._invoker.fly(function, encode, _land)
-        return FanOut(crew, _get_failure, min(self._max_concurrency, len(items)), **self._more).run(items)
+        fan_out = FanOut(crew, _get_failure, min(self._max_concurrency, len(items)), **self._more)
+        if retried is not None:
+            fan_out.traffic, fan_out.retried = self._observer.traffic, retried
+        return fan_out.run(items)
 
 
 def _land(reply: Reply) -> _Landed:

@@ -2,7 +2,7 @@
 
 import contextlib
 import resource
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from coordinator.deployment import Deployment, find_deployment, make_client
@@ -13,6 +13,7 @@ from coordinator.executors.invoke import READ_MARGIN_S, Invoker
 from coordinator.executors.local import LocalExecutor
 from coordinator.executors.step_functions import StepFunctionsExecutor
 from mycelium.errors import UserInputError
+from mycelium.events import Observer
 from mycelium.reduce import Reducer
 from mycelium.run import Executor, Watch
 from mycelium.stage import Stage
@@ -48,6 +49,7 @@ def choose_executor(
     max_workers: int | None,
     max_concurrency: int | None,
     backups: bool | None = None,
+    observer: Observer | None = None,
 ) -> Chosen:
     """Make an executor.
 
@@ -58,6 +60,7 @@ def choose_executor(
         max_workers: processes of the local executor.
         max_concurrency: tasks that the cloud executors have in flight.
         backups: whether an invocation that takes long is made a second time; None for yes, where there are such.
+        observer: is told of what they do, and knows the trace id.
 
     Raises:
         UserInputError: a bound, or backups, that the executor has not.
@@ -73,25 +76,34 @@ def choose_executor(
         raise UserInputError(f"--max-workers is for the local executor: with --executor {name} give --max-concurrency")
     found = find_deployment(deployment, stage.name)
     in_flight = max_concurrency or MAX_CONCURRENCY
-    executor = make_lambda_executor(found, stage, in_flight, None if backups is False else BACKUPS)
+    executor = make_lambda_executor(found, stage, in_flight, observer, None if backups is False else BACKUPS)
     store = f"s3://{found.bucket}"
     if name == "lambda":
         return Chosen(executor, executor, store, executor)
-    return Chosen(make_step_functions_executor(found, in_flight, executor), executor, store, executor)
+    trace_id = observer.trace_id if observer else ""
+    machine = make_step_functions_executor(found, in_flight, executor, trace_id=trace_id)
+    return Chosen(machine, executor, store, executor)
 
 
 def make_lambda_executor(
-    deployment: Deployment, stage: Stage[Any], max_concurrency: int, backups: BackupRule | None = BACKUPS
+    deployment: Deployment,
+    stage: Stage[Any],
+    max_concurrency: int,
+    observer: Observer | None = None,
+    backups: BackupRule | None = BACKUPS,
 ) -> LambdaExecutor:
     """Make the executor that invokes a deployed stage's function."""
-    endpoint = deployment.endpoint
+    observer = observer or Observer()
+    endpoint = replace(deployment.endpoint, trace_id=observer.trace_id)
     raise_file_limit(max_concurrency)
     if endpoint.proxies:  # which botocore's pool knows how to pass
         invoker: Invokes = Invoker(endpoint, max_concurrency, stage.timeout_s)
     else:
         invoker = Flyer(endpoint, stage.timeout_s + READ_MARGIN_S)
     reduce_function = deployment.reduce_function
-    return LambdaExecutor(invoker, deployment.function, reduce_function, max_concurrency, backups=backups)
+    return LambdaExecutor(
+        invoker, deployment.function, reduce_function, max_concurrency, backups=backups, observer=observer
+    )
 
 
 def raise_file_limit(n_connections: int) -> None:
@@ -105,11 +117,18 @@ def raise_file_limit(n_connections: int) -> None:
 
 
 def make_step_functions_executor(
-    deployment: Deployment, max_concurrency: int, adopter: LambdaExecutor, *, may_start: bool = True
+    deployment: Deployment,
+    max_concurrency: int,
+    adopter: LambdaExecutor,
+    *,
+    may_start: bool = True,
+    trace_id: str = "",
 ) -> StepFunctionsExecutor:
     """Make the executor that starts a deployed state machine, or follows what it is at."""
     client = make_client("stepfunctions", deployment.region)
-    return StepFunctionsExecutor(client, deployment, max_concurrency, adopter=adopter, may_start=may_start)
+    return StepFunctionsExecutor(
+        client, deployment, max_concurrency, adopter=adopter, may_start=may_start, trace_id=trace_id
+    )
 
 
 def check_cloud_store(executor: str, *uris: str) -> None:

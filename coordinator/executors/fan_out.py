@@ -18,6 +18,7 @@ from typing import Generic, Protocol, TypeVar
 from coordinator.executors.backup import WINDOW, Backups, Standing, choose_backups, next_look_s
 from coordinator.executors.limit import FEW_THROTTLED, Limit
 from coordinator.executors.retry import RETRY_TABLE, Failure, Kind, Table, wait_before_retry_s
+from mycelium.progress import Traffic
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -85,7 +86,12 @@ class Crew(Protocol[T, R]):
 
 
 class FanOut(Generic[T, R]):
-    """Calls something for each of many items, up to a bound at a time."""
+    """Calls something for each of many items, up to a bound at a time.
+
+    Attributes:
+        traffic: where what is in flight is counted.
+        retried: is told of a call that failed and is put by for so many seconds.
+    """
 
     def __init__(  # noqa: PLR0913 - all but three by name, each of another kind
         self,
@@ -111,7 +117,8 @@ class FanOut(Generic[T, R]):
             sleep: waits when there is nothing to do but wait.
             draw: a random number from [0, 1), for the jitter.
         """
-        self.limit = Limit(max_in_flight)
+        self.limit, self.traffic = Limit(max_in_flight), Traffic()
+        self.retried: Callable[[Call[T, R], Failure, float], None] = lambda _call, _failure, _wait_s: None
         self._judge, self._table, self._backups = judge, table, backups or Backups()
         self._clock, self._sleep, self._draw = clock, sleep, draw
         self._crew = crew
@@ -130,6 +137,7 @@ class FanOut(Generic[T, R]):
         try:
             while True:
                 self._start(waiting)
+                self.traffic.in_flight = len(self._flying)
                 if not self._flying:
                     due_s = self._due_s()
                     if due_s is None:
@@ -140,6 +148,7 @@ class FanOut(Generic[T, R]):
                 if landed is not None and self._is_last(*landed):
                     yield landed[0].call, landed[1]
         finally:
+            self.traffic.in_flight = None
             self._crew.dismiss()
 
     def _start(self, waiting: Iterator[T]) -> None:
@@ -236,6 +245,7 @@ class FanOut(Generic[T, R]):
         wait_s = wait_before_retry_s(self._table[failure.kind], call.failures[failure.kind], self._draw)
         if wait_s is None:
             return self._end()
+        self.retried(call, failure, wait_s)
         call.failed.append(answer)
         self._put_by(call, self._clock() + wait_s, throttled=failure.kind is Kind.THROTTLED)
         return False

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from coordinator.cost.actual import count_reads
 from coordinator.cost.estimate import Expected as ExpectedThere
 from coordinator.cost.estimate import Work, expect_cloud, expect_local
 from coordinator.cost.evidence import read_history
@@ -22,6 +23,7 @@ from coordinator.pipeline.way import Step, find_way
 from lambdas.stages import find_stage, stage_names
 from mycelium.datasets import PROBLEMS
 from mycelium.errors import UserInputError
+from mycelium.events import Observer
 from mycelium.failures import FailurePolicy, parse_policy
 from mycelium.manifest import Manifest, find_run, latest_run
 from mycelium.plan import Plan, plan_run, read_finished
@@ -115,18 +117,24 @@ def plan_pipeline(request: Request) -> Planned:
     return Planned(request, store, given, way, params, _expect(store, given, way, params, request))
 
 
-def run_planned(planned: Planned, *, quiet: bool = False) -> Conducted:
+def run_planned(planned: Planned, *, quiet: bool = False, observer: Observer | None = None) -> Conducted:
     """Run what is missing of a pipeline.
+
+    Args:
+        planned: the pipeline.
+        quiet: show no progress.
+        observer: tells what happens, of all stages.
 
     Raises:
         StoreNotAvailableError: the store can't be used.
         KeyboardInterrupt: Ctrl-C; the same call carries on.
     """
     request = planned.request
+    observer = observer or Observer()
     with show_together() as show:
 
         def run_step(step: Step, manifests: Mapping[str, Manifest], stop: threading.Event) -> Manifest:
-            return _run_step(planned, step, manifests, stop, show, quiet=quiet)
+            return _run_step(planned, step, manifests, stop, show, observer.of_another_run(), quiet=quiet)
 
         return conduct(planned.way, run_step, 1 if request.max_workers == 1 else 4)
 
@@ -137,6 +145,7 @@ def _run_step(
     manifests: Mapping[str, Manifest],
     stop: threading.Event,
     show: ShowsProgress,
+    observer: Observer,
     *,
     quiet: bool,
 ) -> Manifest:
@@ -149,6 +158,7 @@ def _run_step(
         max_workers=request.max_workers,
         max_concurrency=request.max_concurrency,
         backups=request.backups,
+        observer=observer,
     )
     return run_plan(
         store,
@@ -159,6 +169,7 @@ def _run_step(
         show=show,
         until=Until(request.policy, stop),
         watch=chosen.watch,
+        observer=observer,
     )
 
 
@@ -287,7 +298,8 @@ def _expect_times(
     n_left, n_chunks, n_problems = counts
     stage, history = step.stage, read_history(store, step.stage, params)
     sizes = [n_problems / n_chunks] * n_left if n_chunks else []
-    work = Work(sizes, len(step.reads), len(stage.writes), n_chunks, stage.memory_mb)
+    n_reads = count_reads(stage, msgspec.to_builtins(params), len(step.reads)) + (stage.fit is not None)
+    work = Work(sizes, len(step.reads), n_reads, len(stage.writes), n_chunks, stage.memory_mb)
     here, there = (history.find_evidence(on_lambda=on_lambda, unit="problems") for on_lambda in (False, True))
     return (
         expect_local(here, work, request.max_workers or count_cores()),

@@ -20,6 +20,12 @@ def test_the_environment_is_this_process_s_by_default(monkeypatch: pytest.Monkey
     assert read_settings().store == "/somewhere"
 
 
+def test_a_function_learns_its_deployment_and_what_to_log() -> None:
+    said = read_settings({"MYCELIUM_DEPLOYMENT": "mine", "MYCELIUM_LOG_LEVEL": "ERROR"})
+    assert (said.deployment, said.logs_all) == ("mine", False)
+    assert (read_settings({}).deployment, read_settings({}).logs_all) == ("", True)
+
+
 def test_the_region_is_said_by_the_variable_that_the_cdk_reads_and_else_left_to_boto3() -> None:
     assert read_settings({"AWS_REGION": "eu-west-3", "AWS_DEFAULT_REGION": "us-east-1"}).region == "eu-west-3"
     assert read_settings({"AWS_DEFAULT_REGION": "us-east-1"}).region is None

@@ -77,7 +77,7 @@ def test_where_nothing_ran_there_what_ran_elsewhere_counts_and_says_so() -> None
     keep(store, "a", DONE)
     evidence = read_history(store, STAGE, HeartbeatParams(), store).find_evidence(on_lambda=True)
     assert evidence is not None
-    assert (evidence.is_lambda, evidence.source) == (False, "1 chunks of 1 earlier run on this machine")
+    assert (evidence.is_lambda, evidence.source) == (False, "1 chunk of 1 earlier run on this machine")
 
 
 def test_runs_alike_count_alone_and_others_are_said_to_be_other() -> None:
