@@ -59,6 +59,9 @@ bench: .venv/dev  ## Measure what the documentation quotes; labels and templates
 	$(BIN)/python -m benchmarks.template_stage --map
 	$(BIN)/python -m benchmarks.dispatch
 	$(BIN)/python -m benchmarks.fan_out
+	$(BIN)/python -m benchmarks.stragglers
+	$(BIN)/python -m benchmarks.run_chaos
+	$(BIN)/python -m benchmarks.run_chaos --executor local
 	$(BIN)/python -m benchmarks.planning
 	$(BIN)/python -m benchmarks.simulation
 	$(BIN)/python -m benchmarks.upload --only clients movers tls losses drain compress
