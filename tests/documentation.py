@@ -12,6 +12,7 @@ from pathlib import Path
 import botocore.session
 import click
 from botocore import xform_name
+from click.shell_completion import get_completion_class
 
 from coordinator.cli import coordinator
 from front_door.cli import make_front_door
@@ -34,8 +35,8 @@ PAGES = [
 _FENCE = re.compile(r"^```(\w*)\n.*?^```\n", re.MULTILINE | re.DOTALL)
 _CONSOLE = re.compile(r"^```(?:console|sh|bash|shell)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`((?:python -m|python -c|mycelium|cdk|aws|make|pip|npm) [^`]+)`")
-_NOT_A_COMMAND = re.compile(r"\{|\[TEMPLATE|(?:coordinator|lambdas|mycelium|gpu_workers) +(?:\||[a-z]+ [a-z]+ [a-z])")
-"""What else stands in an indented block: JSON, an example of a pair, the drawing of the layers."""
+_NOT_A_COMMAND = re.compile(r"\{|\[TEMPLATE|\S+(?: \| \S+)* {3,}[^#\s]")
+"""What else stands in an indented block: JSON, an example of a pair, the drawing of the layers, in columns."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,12 @@ def _check_npm(words: list[str]) -> None:
     assert words[:2] == ["install", "--global"]
 
 
+def _check_eval(words: list[str]) -> None:
+    shell = re.fullmatch(r"\$\(_MYCELIUM_COMPLETE=(\w+)_source mycelium\)", words[0])
+    assert shell is not None
+    assert get_completion_class(shell[1]) is not None
+
+
 KNOWN: dict[str, Callable[[list[str]], None]] = {
     "python": _check_python,
     "mycelium": _check_mycelium,
@@ -169,6 +176,7 @@ KNOWN: dict[str, Callable[[list[str]], None]] = {
     "aws": _check_aws,
     "pip": _check_pip,
     "npm": _check_npm,
+    "eval": _check_eval,
     ".": _check_source,
     "export": _check_export,
 }

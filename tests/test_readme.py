@@ -64,6 +64,9 @@ def test_commands_are_found_wherever_a_page_shows_them() -> None:
         assert any(shown.page == page for shown in SHOWN)
     assert not is_other("python -m coordinator status heartbeats/sample")
     assert not is_other("mycelium run-stage heartbeat")
+    assert not is_other("make check          # ruff, mypy, import contracts")
+    assert is_other("front_door                the command `mycelium`: every place's commands")
+    assert is_other("coordinator | gpu_workers     places of execution")
 
 
 def test_the_front_door_is_two_make_targets_at_the_top() -> None:
