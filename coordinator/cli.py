@@ -17,6 +17,7 @@ from coordinator.options import complete_run, executor_options, max_cost_option,
 from coordinator.pairs.cli import export_pairs
 from coordinator.pipeline.cli import run_pipeline
 from coordinator.report.cli import report
+from coordinator.simulate.cli import simulate
 from coordinator.storekeeping.cli import export_run, gc, import_run, verify
 from lambdas.stages import find_stage, stage_names
 from mycelium.command import EXIT_SOME_FAILED, CommandGroup, json_option, open_observer, run_command, store_option
@@ -363,6 +364,7 @@ for command in (
     run_pipeline,
     plan,
     prices,
+    simulate,
     run_task_here,
     retry,
     logs,

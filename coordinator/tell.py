@@ -193,7 +193,7 @@ def tell_runs(runs: Sequence[tuple[str, Manifest]], *, as_json: bool) -> None:
             "finished": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(manifest.finished_s)),
             "complete": manifest.complete,
             "chunks": manifest.n_chunks,
-            "failed": len(manifest.failed),
+            "failed": manifest.n_failed,
             "origin": manifest.provenance.origin,
             "teacher": manifest.provenance.teacher,
         }

@@ -1,5 +1,6 @@
 """Fixtures that many rooms' tests share."""
 
+import importlib.util
 import os
 import signal
 import threading
@@ -26,6 +27,10 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # Nor does Triton, where it is installed, look for a GPU that is not there: it interprets its kernels on the CPU.
 if not Path("/dev/nvidiactl").exists():
     os.environ.setdefault("TRITON_INTERPRET", "1")
+
+# On a Python that torch has no build for, or without the extra, the rest is tested: CONTRIBUTING.md says where it was.
+NEED_TORCH = ["gpu_workers", "mycelium/signals/test_rounding.py", "samples", "test_readme.py", "test_two_ways.py"]
+collect_ignore = [] if importlib.util.find_spec("torch") or "CI" in os.environ else NEED_TORCH
 
 # A busy machine is slow, and no test may fail for that.
 settings.register_profile(

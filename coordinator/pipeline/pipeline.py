@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from coordinator.cost.actual import count_reads
 from coordinator.cost.estimate import Expected as ExpectedThere
 from coordinator.cost.estimate import Work, expect_cloud, expect_local
 from coordinator.cost.evidence import read_history
@@ -294,7 +295,8 @@ def _expect_times(
     n_left, n_chunks, n_problems = counts
     stage, history = step.stage, read_history(store, step.stage, params)
     sizes = [n_problems / n_chunks] * n_left if n_chunks else []
-    work = Work(sizes, len(step.reads), len(stage.writes), n_chunks, stage.memory_mb)
+    n_reads = count_reads(stage, msgspec.to_builtins(params), len(step.reads)) + (stage.fit is not None)
+    work = Work(sizes, len(step.reads), n_reads, len(stage.writes), n_chunks, stage.memory_mb)
     here, there = (history.find_evidence(on_lambda=on_lambda, unit="problems") for on_lambda in (False, True))
     return (
         expect_local(here, work, request.max_workers or count_cores()),

@@ -13,7 +13,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
-from mycelium.progress.state import Progress, format_seconds
+from mycelium.progress.state import Progress, clean, format_seconds
 
 REFRESHES_PER_S = 5.0
 WINDOW_S = 30.0
@@ -50,7 +50,7 @@ class LiveView:
                     yield _fit(more, options)
 
     def _draw_bar(self, work: Progress, console: Console, options: ConsoleOptions) -> Text:
-        head = f"{_clean(work.what)} "
+        head = f"{clean(work.what)} "
         count = f" {work.done:,}/{work.total:,} {work.unit}"
         room = options.max_width - len(head) - len(count)
         said = ""
@@ -113,22 +113,17 @@ def _describe_more(work: Progress) -> Text | None:
     parts = Text("  ")
     flying = work.traffic.in_flight
     for text, style in (
-        (work.waits and _clean(work.waits), "yellow"),
+        (work.waits and clean(work.waits), "yellow"),
         (work.describe_failures(), "red"),
         (f"{flying:,} in flight" if flying else "", ""),
         (work.describe_traffic(), "yellow"),
         (f"{work.usd:.4f} USD" if work.usd else "", ""),
-        (_clean(work.note), ""),
+        (clean(work.note), ""),
     ):
         if text:
             parts.append(", " if len(parts) > len(_ENDS) else "")
-            parts.append(_clean(text), style)
+            parts.append(clean(text), style)
     return parts if len(parts) > len(_ENDS) else None
-
-
-def _clean(text: str) -> str:
-    """Return a text without what would move the cursor; names of errors come from other machines."""
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _fit(line: Text, options: ConsoleOptions) -> Text:

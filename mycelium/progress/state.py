@@ -112,7 +112,12 @@ class PlainProgress(Progress):
         now = time.monotonic()
         if self.done == self.total or now - self.shown_s >= PLAIN_EVERY_S:
             self.shown_s = now
-            print(self.line(), file=self.stream, flush=True)
+            print(clean(self.line()), file=self.stream, flush=True)
+
+
+def clean(text: str) -> str:
+    """Return a text without what would move a cursor; names of errors come from other machines."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def format_seconds(seconds: float) -> str:

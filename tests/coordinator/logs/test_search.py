@@ -43,7 +43,7 @@ def test_every_page_is_read_and_the_search_is_bounded_in_time() -> None:
 
 def test_failures_alone_are_asked_of_the_service_and_no_more_than_wanted_are_fetched() -> None:
     client = make_client("logs")
-    pattern = f'{{ $.trace_id = "{TRACE}" && $.failures = 1 }}'
+    pattern = f'{{ ($.trace_id = "{TRACE}") && ($.failures = 1) }}'
     with Stubber(client) as stub:
         stub.add_response(
             "filter_log_events",

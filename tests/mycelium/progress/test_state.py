@@ -33,6 +33,6 @@ def test_what_was_tried_again_is_said(traffic: Traffic, said: str) -> None:
 
 
 def test_a_plain_line_says_failures_and_retries(capsys: pytest.CaptureFixture[str]) -> None:
-    work = PlainProgress("work", 1, failures=Counter(KeyError=1), traffic=Traffic(1, 5, 3))
+    work = PlainProgress("work", 1, failures=Counter({"Key\x1b[2J": 1}), traffic=Traffic(1, 5, 3))
     work.advance(failed=True)
-    assert "work: 1/1 chunks, 1 failed (1 KeyError), 5 retries (3 throttled), 0.0 s left\n" in capsys.readouterr().err
+    assert "work: 1/1 chunks, 1 failed (1 Key�[2J), 5 retries (3 throttled), 0.0 s left\n" in capsys.readouterr().err
