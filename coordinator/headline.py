@@ -48,10 +48,8 @@ def measure_run(manifest: Manifest, prices: PriceTable = LIST_PRICES) -> Headlin
     cost = actual_cost(manifest, prices)
     # A GPU machine is billed by the hour, busy or not, and its manifest does not say how many.
     is_known = manifest.executor == "local" or manifest.executor in CLOUD
-    return Headline(
-        task_s=sum(outcome.wall_s for outcome in manifest.outcomes),
-        wall_s=manifest.wall_s,
-        usd=cost.usd if is_known else None,
-        usd_lacks=cost.unknown,
-        bytes_read=sum(outcome.bytes_read for outcome in manifest.outcomes),
-    )
+    task_s, bytes_read = 0.0, 0
+    for outcome in manifest.outcomes:  # once: those of a long run are read from the store
+        task_s += outcome.wall_s
+        bytes_read += outcome.bytes_read
+    return Headline(task_s, manifest.wall_s, cost.usd if is_known else None, cost.unknown, bytes_read)
