@@ -4,28 +4,30 @@ import dataclasses
 import types
 import typing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from coordinator import tell
 from coordinator.again.cli import retry, run_task_here
+from coordinator.cost.cli import plan, prices
+from coordinator.doctor.cli import doctor
 from coordinator.fleet.cli import fleet, merge
-from coordinator.options import executor_options, open_named
+from coordinator.logs.cli import logs
+from coordinator.options import complete_run, executor_options, max_cost_option, open_named
 from coordinator.pairs.cli import export_pairs
 from coordinator.pipeline.cli import run_pipeline
+from coordinator.report.cli import report
 from coordinator.simulate.cli import simulate
 from coordinator.storekeeping.cli import export_run, gc, import_run, verify
 from lambdas.stages import find_stage, stage_names
-from mycelium.command import EXIT_SOME_FAILED, CommandGroup, json_option, run_command, store_option
+from mycelium.command import EXIT_SOME_FAILED, CommandGroup, json_option, open_observer, run_command, store_option
 from mycelium.deployment import DEFAULT_DEPLOYMENT
 from mycelium.errors import UnknownRunError, UserInputError
-from mycelium.failures import parse_policy
-from mycelium.manifest import Manifest, find_run, list_runs, read_manifest
-from mycelium.plan import plan_run
-from mycelium.run import Until, run_plan
-from mycelium.stage import Stage
+from mycelium.nearest import suggest
 from mycelium.store import Store, open_store
+
+if TYPE_CHECKING:  # they bring NumPy and pyarrow, which --help does not wait for
+    from mycelium.stage import Stage
 
 
 def _open_deployed(deployment: str, store: str | None) -> Store:
@@ -35,7 +37,7 @@ def _open_deployed(deployment: str, store: str | None) -> Store:
     return open_store(store or f"s3://{find_deployment(deployment, None).bucket}")
 
 
-@click.group(cls=CommandGroup, name="command", context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="mycelium")
 def coordinator() -> None:
     """Signals of how language models reason, counted over chunks in an object store.
@@ -84,6 +86,7 @@ def ingest(
       python -m coordinator ingest gsm8k_train.jsonl.gz --dataset gsm8k
       python -m coordinator ingest mine.json --dataset mine --field problem=task --field cot=worked_solution
     """
+    from coordinator import tell
     from coordinator.ingest.ingest import IngestParams, ingest_files
     from mycelium.fields import parse_field_options
 
@@ -95,6 +98,8 @@ def ingest(
 
 class StageGroup(CommandGroup):
     """One command for each stage file, its options made from the stage's parameters; imported when asked for."""
+
+    kind = "stage"
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the stages."""
@@ -112,10 +117,7 @@ def run_stage() -> None:
     """Run a stage over every chunk of a run: what is missing, and nothing twice."""
 
 
-run_stage.name = "stage"
-
-
-def _make_stage_command(stage: Stage[Any]) -> click.Command:
+def _make_stage_command(stage: "Stage[Any]") -> click.Command:
     hints = typing.get_type_hints(type(stage.params))
     options = [
         click.Option(
@@ -130,12 +132,19 @@ def _make_stage_command(stage: Stage[Any]) -> click.Command:
     reads = ", ".join(dataset.name for dataset in stage.reads)
     options += [
         click.Option(
-            ["--input", "input_run"], metavar="RUN", help=f"Run of {reads} to read. Default: the latest complete."
+            ["--input", "input_run"],
+            metavar="RUN",
+            help=f"Run of {reads} to read. Default: the latest complete.",
+            shell_complete=complete_run,
         ),
         *_fit_options(stage),
         click.Option(["--output"], metavar="URI", help="Store to write to, where that is another than the one read."),
         *executor_options(),
-        click.Option(["--dry-run"], is_flag=True, help="Say what would be done, and do nothing."),
+        max_cost_option(),
+        click.Option(["--dry-run"], is_flag=True, help="Say what would be done, how long it takes, what it costs."),
+        click.Option(
+            ["--probe"], type=click.IntRange(1, 1000), help="Do so many chunks here first, and estimate from them."
+        ),
         click.Option(["--quiet"], is_flag=True, help="No progress."),
     ]
     command = click.Command(
@@ -148,7 +157,7 @@ def _make_stage_command(stage: Stage[Any]) -> click.Command:
     return json_option(store_option(command))
 
 
-def _fit_options(stage: Stage[Any]) -> list[click.Option]:
+def _fit_options(stage: "Stage[Any]") -> list[click.Option]:
     """Return the option that a stage with a fit has, and no other."""
     words = "Map with what this run's fit found, and fit nothing: for new chunks."
     return [] if stage.fit is None else [click.Option(["--fit-of", "fit_of"], metavar="RUN", help=words)]
@@ -167,11 +176,17 @@ def _split_input(reference: str | None, store: str | None) -> tuple[Store, str |
     return (open_store(uri), f"{dataset}/{run_id}") if slash and uri else (open_named(store), reference)
 
 
-def _run_stage(stage: Stage[Any], values: dict[str, Any]) -> int:
+def _run_stage(stage: "Stage[Any]", values: dict[str, Any]) -> int:
+    from coordinator import tell
+    from coordinator.cost.cli import find_ahead
     from coordinator.executors.choose import check_cloud_store, choose_executor
     from coordinator.lineage import find_fit, find_inputs
+    from mycelium.failures import parse_policy
+    from mycelium.plan import plan_run
+    from mycelium.run import Until, run_plan
 
     policy = parse_policy(values["max_failures"])
+    observer = open_observer(values["events"], as_json=values["as_json"])
     names = [field.name for field in dataclasses.fields(stage.params)]
     try:
         params = type(stage.params)(**{name: values[name] for name in names})
@@ -184,25 +199,29 @@ def _run_stage(stage: Stage[Any], values: dict[str, Any]) -> int:
         values["deployment"],
         max_workers=values["max_workers"],
         max_concurrency=values["max_concurrency"],
+        observer=observer,
+        backups=values["backups"],
     )
     source, reference = _split_input(values["input_run"], values["store"] or chosen.store)
     target = open_store(values["output"]) if values["output"] else source
     check_cloud_store(executor, source.uri, target.uri)
     inputs = find_inputs(source, stage, stage.inputs(params), reference)
     fit = find_fit(source, stage, values["fit_of"]) if values.get("fit_of") else None
-    plan = plan_run(source, target, stage, params, inputs, fit=fit)
+    ahead = find_ahead(plan_run(source, target, stage, params, inputs, fit=fit), target, values)
     if values["dry_run"]:
-        tell.tell_plan(plan, as_json=values["as_json"])
+        tell.tell_plan(ahead, as_json=values["as_json"])
         return 0
     manifest = run_plan(
         target,
-        plan,
+        ahead.plan,
         chosen.executor,
         reducer=chosen.reducer,
         quiet=values["quiet"],
-        until=Until(policy),
+        until=Until(policy, allowance=ahead.limit),
+        watch=chosen.watch,
+        observer=observer,
     )
-    tell.tell_run(manifest, as_json=values["as_json"])
+    tell.tell_run(manifest, as_json=values["as_json"], silent=observer.owns_stdout, store=target.uri)
     return 0 if manifest.complete else EXIT_SOME_FAILED
 
 
@@ -210,6 +229,8 @@ def _run_stage(stage: Stage[Any], values: dict[str, Any]) -> int:
 @json_option
 def stages(as_json: bool) -> None:
     """List the stages: what each reads, writes and can be told."""
+    from coordinator import tell
+
     tell.tell_stages([find_stage(name) for name in stage_names()], as_json=as_json)
 
 
@@ -219,13 +240,19 @@ def stages(as_json: bool) -> None:
 @json_option
 def runs(dataset: str | None, store: str | None, as_json: bool) -> None:
     """List the runs in a store, the latest last."""
+    from coordinator import tell
+    from coordinator.lineage import find_datasets
+    from mycelium.manifest import list_runs, read_manifest
+
     opened = open_named(store)
+    if dataset and dataset not in (known := find_datasets(opened)):
+        raise UserInputError(f"no dataset is called {dataset!r}: {suggest(dataset, sorted(known))}")
     found = [(name, read_manifest(opened, name, run_id)) for name, run_id in list_runs(opened, dataset)]
     tell.tell_runs(sorted(found, key=lambda pair: (pair[1].finished_s, pair[0])), as_json=as_json)
 
 
 @coordinator.command()
-@click.argument("run")
+@click.argument("run", shell_complete=complete_run)
 @click.option("--deployment", help="Look into the bucket of this deployment.")
 @store_option
 @json_option
@@ -235,7 +262,9 @@ def status(run: str, deployment: str | None, store: str | None, as_json: bool) -
     RUN is a run id, dataset/run id, the beginning of one, or a dataset's name; the whole run id for a run that a state
     machine is at.
     """
+    from coordinator import tell
     from coordinator.attach import look_at_run
+    from mycelium.manifest import find_run
 
     opened = _open_deployed(deployment, store) if deployment else open_named(store)
     look = look_at_run(opened, run.rstrip("/").rpartition("/")[2])
@@ -253,12 +282,12 @@ def status(run: str, deployment: str | None, store: str | None, as_json: bool) -
             raise
         tell.tell_cut_off(run, len(written), as_json=as_json)
         return EXIT_SOME_FAILED
-    tell.tell_run(manifest, as_json=as_json)
+    tell.tell_run(manifest, as_json=as_json, store=opened.uri)
     return 0 if manifest.complete else EXIT_SOME_FAILED
 
 
 @coordinator.command()
-@click.argument("run")
+@click.argument("run", shell_complete=complete_run)
 @click.option("--deployment", default=DEFAULT_DEPLOYMENT, show_default=True, help="What `cdk deploy` called the stack.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @store_option
@@ -269,11 +298,12 @@ def attach(run: str, deployment: str, quiet: bool, store: str | None, as_json: b
     RUN is the run id that `run-stage … --executor step-functions` showed. Nothing is started: chunks that the execution
     leaves undone are named, and the first command runs them again.
     """
+    from coordinator import tell
     from coordinator.attach import attach_run
 
     opened = _open_deployed(deployment, store)
     manifest = attach_run(opened, run.rstrip("/").rpartition("/")[2], deployment, quiet=quiet)
-    tell.tell_run(manifest, as_json=as_json)
+    tell.tell_run(manifest, as_json=as_json, store=opened.uri)
     return EXIT_SOME_FAILED if manifest.failed else 0
 
 
@@ -290,6 +320,7 @@ def inspect(uri: str, store: str | None, as_json: bool) -> None:
       python -m coordinator inspect iaf/gsm8k-0123456789ab/00000.parquet
       python -m coordinator inspect s3://bucket/prefix/iaf/
     """
+    from coordinator import tell
     from coordinator.inspect import inspect_uri
 
     opened, key = _split_uri(uri, store)
@@ -309,49 +340,8 @@ def _split_uri(uri: str, store: str | None) -> tuple[Store, str]:
 
 
 @coordinator.command()
-@click.argument("run", required=False)
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write. Default: report-RUN.html.")
-@click.option("--problem", help="Id of the problem whose trace is drawn. Default: the first of each level.")
-@click.option("--serve", is_flag=True, help="Show it on this machine, drawn anew every few seconds, until Ctrl-C.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="With --serve: where. Default: any free port.")
-@store_option
-def report(
-    run: str | None, out: Path | None, problem: str | None, *, serve: bool, port: int, store: str | None
-) -> None:
-    """Draw a run, and all else that was made of the same problems, as one HTML page that opens without a network.
-
-    What was made of what, heartbeats by level beside the paper's, traces with their beats, clocks against each other,
-    labels, templates, pairs, drops by reason, time and cost; every figure has its numbers below it. RUN: default is the
-    one that ended last.
-    """
-    from coordinator.report.family import latest_of_all
-    from coordinator.report.page import render_page, write_report
-    from coordinator.report.serve import REFRESH_S, make_server
-
-    opened = open_named(store)
-    manifest = find_run(opened, run) if run else latest_of_all(opened)
-    if serve:
-
-        def render() -> str:
-            return render_page(opened, _look_again(opened, manifest), problem, REFRESH_S)
-
-        with make_server(render, port) as server:
-            click.echo(f"http://127.0.0.1:{server.server_address[1]}/  (Ctrl-C ends it)")
-            server.serve_forever()
-    path = out or Path(f"report-{manifest.run_id}.html")
-    write_report(opened, manifest, path, problem)
-    click.echo(f"{path.absolute().as_uri()}  ({path.stat().st_size / 1e6:.1f} MB)")
-
-
-def _look_again(store: Store, manifest: Manifest) -> Manifest:
-    """Read a manifest that may have been written anew since."""
-    dataset = next((dataset for dataset, run_id in list_runs(store) if run_id == manifest.run_id), None)
-    return manifest if dataset is None else read_manifest(store, dataset, manifest.run_id)
-
-
-@coordinator.command()
-@click.argument("run_a")
-@click.argument("run_b")
+@click.argument("run_a", shell_complete=complete_run)
+@click.argument("run_b", shell_complete=complete_run)
 @store_option
 @json_option
 def compare(run_a: str, run_b: str, store: str | None, as_json: bool) -> None:
@@ -360,8 +350,10 @@ def compare(run_a: str, run_b: str, store: str | None, as_json: bool) -> None:
     Which template is which, how far the two agree, and which are split, merged, gone or new. RUN_A and RUN_B are runs
     of the stage `templates`: over 1,516 problems and over 7,842, say, or of two embeddings.
     """
+    from coordinator import tell
     from coordinator.compare import compare_runs
     from lambdas.stages.templates import ASSIGNMENTS
+    from mycelium.manifest import find_run
 
     opened = open_named(store)
     runs = [find_run(opened, run, ASSIGNMENTS.name) for run in (run_a, run_b)]
@@ -369,10 +361,15 @@ def compare(run_a: str, run_b: str, store: str | None, as_json: bool) -> None:
 
 
 for command in (
+    doctor,
+    report,
     run_pipeline,
+    plan,
+    prices,
+    simulate,
     run_task_here,
     retry,
-    simulate,
+    logs,
     gc,
     verify,
     export_run,

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mycelium.errors import ObjectNotFoundError, UnknownRunError, UserInputError
+from coordinator.ancestry import Look, look_into, walk_back
+from lambdas.stages import find_stage, stage_names
+from mycelium.datasets import PROBLEMS
+from mycelium.errors import UnknownRunError, UserInputError
+from mycelium.fleet import WRITTEN
 from mycelium.manifest import Manifest, ObjectRef, find_run, latest_run, list_runs, read_manifest
 from mycelium.schema import Dataset
 from mycelium.stage import Stage
 from mycelium.store import Store
-
-MAX_GENERATIONS = 32
-"""How far back a run's inputs are followed: longer than any way, and a bound on a store with wrong manifests."""
 
 Lineage = dict[str, str]
 """Run ids by dataset: a run, what it read, what that read, and so on."""
@@ -39,8 +40,16 @@ def find_inputs(store: Store, stage: Stage[Any], reads: Sequence[Dataset], refer
         return [find_run(store, reference, only.name) if reference else latest_run(store, only)]
     anchor, named = _find_anchor(store, stage, reads, reference)
     # What the run itself wrote besides, too: `tokens` beside `attention`.
-    lineage = _trace(store, anchor) | dict.fromkeys(_written(anchor), anchor.run_id) | {named.name: anchor.run_id}
-    return [anchor if dataset is named else _find_relative(store, stage, dataset, lineage) for dataset in reads]
+    look = look_into(store)
+    lineage = _trace(anchor, look) | dict.fromkeys(_written(anchor), anchor.run_id) | {named.name: anchor.run_id}
+    return [anchor if dataset is named else _find_relative(store, stage, dataset, lineage, look) for dataset in reads]
+
+
+def find_datasets(store: Store) -> set[str]:
+    """Return the names of all datasets: those that something here writes, and those that the store has runs of."""
+    stages = [find_stage(name) for name in stage_names()]
+    written = {dataset.name for stage in stages for dataset in (*stage.writes, *filter(None, [stage.gathers]))}
+    return written | WRITTEN.keys() | {PROBLEMS.name} | {dataset for dataset, _ in list_runs(store)}
 
 
 def find_fit(store: Store, stage: Stage[Any], reference: str) -> ObjectRef:
@@ -78,12 +87,12 @@ def _find_anchor(
     raise UnknownRunError(f"{said}; {_what_makes(stage)}") from None
 
 
-def _find_relative(store: Store, stage: Stage[Any], dataset: Dataset, lineage: Lineage) -> Manifest:
+def _find_relative(store: Store, stage: Stage[Any], dataset: Dataset, lineage: Lineage, look: Look) -> Manifest:
     """Return the run of a dataset that a lineage names, or the latest complete one that agrees with it."""
     if dataset.name in lineage:
         return read_manifest(store, dataset.name, lineage[dataset.name])
     manifests = [read_manifest(store, *run) for run in list_runs(store, dataset.name)]
-    related = [found for found in manifests if found.complete and _agrees(_trace(store, found), lineage)]
+    related = [found for found in manifests if found.complete and _agrees(_trace(found, look), lineage)]
     if not related:
         of = ", ".join(f"{name}/{run_id}" for name, run_id in sorted(lineage.items()))
         raise UnknownRunError(f"no complete run of dataset {dataset.name} goes with {of}; {_what_makes(stage)}")
@@ -104,20 +113,10 @@ def _agrees(one: Lineage, other: Lineage) -> bool:
     return bool(both) and all(one[name] == other[name] for name in both)
 
 
-def _trace(store: Store, manifest: Manifest) -> Lineage:
-    """Follow a run back: what it read, what that read, as far as there are manifests."""
+def _trace(manifest: Manifest, look: Look) -> Lineage:
+    """Follow a run back: what it read, what that read, as far as there are manifests; the nearest of each dataset."""
     lineage: Lineage = {}
-    waiting = list(manifest.parents)
-    for _ in range(MAX_GENERATIONS):
-        following: list[str] = []
-        for name in waiting:
-            dataset, _, run_id = name.rpartition("/")
-            if dataset in lineage:
-                continue
-            lineage[dataset] = run_id
-            try:
-                following.extend(read_manifest(store, dataset, run_id).parents)
-            except ObjectNotFoundError:
-                continue
-        waiting = following
+    for name, _ in walk_back(manifest, look):
+        dataset, _, run_id = name.rpartition("/")
+        lineage.setdefault(dataset, run_id)
     return lineage

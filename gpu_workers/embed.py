@@ -109,7 +109,7 @@ class Embedder:
         return [found[text] for text in texts]
 
     def _encode(self, texts: list[str]) -> list[list[int]]:
-        coded: list[list[int]] = self._tokenizer(texts)["input_ids"]
+        coded: list[list[int]] = self._tokenizer(texts, verbose=False)["input_ids"]
         self.counts["texts"] += len(texts)
         self.counts["cut"] += sum(len(row) > self.max_tokens for row in coded)
         coded = [row[: self.max_tokens] for row in coded]

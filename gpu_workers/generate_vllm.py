@@ -71,10 +71,19 @@ def load_vllm(name: str, *, dtype: str | None = None, batch_size: int = 512) -> 
         ) from None
     source = find_source(name)
     try:
-        config, tokenizer = AutoConfig.from_pretrained(source), AutoTokenizer.from_pretrained(source)
+        # No code that comes with a model is run, and no weights are read that could be code.
+        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
         end_ids = find_end_ids(tokenizer, config, *_read_generation_config(source))
         # Its own defaults, and not the sampling that the model's authors recommend: greedy is greedy.
-        llm = LLM(model=source, dtype=dtype or "auto", generation_config="vllm", seed=0)
+        llm = LLM(
+            model=source,
+            dtype=dtype or "auto",
+            generation_config="vllm",
+            seed=0,
+            trust_remote_code=False,
+            load_format="safetensors",
+        )
     except (ModelError, OSError, ValueError, RuntimeError, KeyError) as error:
         reason = (str(error).strip() or repr(error)).splitlines()[0]
         raise ModelError(f"model {name} can't generate: {reason}") from error

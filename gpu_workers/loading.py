@@ -55,8 +55,9 @@ def load_pretrained(
     options = {"dtype": getattr(torch, dtype or choose_dtype(device)), "use_safetensors": True}
     logging.disable_progress_bar()  # transformers' own, over seconds of loading
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source)
-        model, info = kind.from_pretrained(source, output_loading_info=True, **options)
+        # Code that comes with a model is refused; where nothing is said, transformers asks the terminal.
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        model, info = kind.from_pretrained(source, output_loading_info=True, trust_remote_code=False, **options)
         model = model.to(device).eval()
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         reason = (str(error).strip() or repr(error)).splitlines()[0]

@@ -30,7 +30,7 @@ def encode_prompt(problem: str, tokenizer: Any) -> Prompt:  # noqa: ANN401 - tra
     token = find_control_token(problem, tokenizer)
     refusal = say_control_token("problem", token) if token else None
     if not getattr(tokenizer, "chat_template", None):
-        return Prompt(list(tokenizer(f"{problem}\n")["input_ids"]), refusal)
+        return Prompt(list(tokenizer(f"{problem}\n", verbose=False)["input_ids"]), refusal)
     message = [{"role": "user", "content": problem}]
     try:
         text = tokenizer.apply_chat_template(message, add_generation_prompt=True, tokenize=False)
@@ -38,7 +38,7 @@ def encode_prompt(problem: str, tokenizer: Any) -> Prompt:  # noqa: ANN401 - tra
         return Prompt([], f"the chat template refuses the problem: {error}")
     if problem.strip() not in text:
         refusal = refusal or "the chat template leaves out or changes part of the problem"
-    return Prompt(list(tokenizer(text, add_special_tokens=False)["input_ids"]), refusal)
+    return Prompt(list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]), refusal)
 
 
 def say_control_token(what: str, token: str) -> str:

@@ -69,7 +69,8 @@ class Teacher:
             return Encoded([], [], [], prompt.refusal)
         token = find_control_token(chain_of_thought, tokenizer)
         refusal = prompt.refusal or (token and say_control_token("chain of thought", token))
-        coded = tokenizer(chain_of_thought, add_special_tokens=False, return_offsets_mapping=True)
+        # Not verbose: what is longer than the model's context is left out by name, and not run into indexing errors.
+        coded = tokenizer(chain_of_thought, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
         texts, told = [], 0
         for _, end in coded["offset_mapping"]:
             texts.append(chain_of_thought[told:end])

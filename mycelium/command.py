@@ -4,16 +4,19 @@ Exit codes: 0 done; 1 some chunks failed, each named (a rerun does those); 2 the
 one line that says what to do instead; 130 Ctrl-C.
 """
 
-import difflib
 import os
 import sys
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from mycelium.errors import MyceliumError
+from mycelium.errors import MyceliumError, UserInputError
+from mycelium.nearest import suggest
 from mycelium.settings import STORE_VARIABLE
+
+if TYPE_CHECKING:  # it brings Arrow, which --help does not wait for
+    from mycelium.events import Observer
 
 EXIT_SOME_FAILED = 1
 EXIT_USER_ERROR = 2
@@ -22,22 +25,54 @@ EXIT_INTERRUPTED = 130
 store_option = click.option(
     "--store", metavar="URI", help=f"Folder, file:// or s3://bucket/prefix. Default: ${STORE_VARIABLE}, or ./store."
 )
+EVENTS_HELP = "Add what happens to FILE, an event a line, as docs/events.md says; - for standard output, and no other."
+events_option = click.option("--events", metavar="FILE", help=EVENTS_HELP)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 
 
+def open_observer(events: str | None, *, as_json: bool) -> "Observer":
+    """Make a command's observer, with a trace id of its own, for as long as click's context lasts.
+
+    Args:
+        events: what --events names.
+        as_json: whether the command prints a document at its end.
+
+    Raises:
+        UserInputError: two things would go to standard output, or the file can't be opened.
+    """
+    from mycelium.event_stream import STDOUT, observing  # noqa: PLC0415 - as above
+
+    if events == STDOUT and as_json:
+        raise UserInputError("--events - and --json both write to standard output: give --events a FILE")
+    return click.get_current_context().with_resource(observing(events))
+
+
 class CommandGroup(click.Group):
-    """A group of commands that turns every error raised on purpose into one line and exit code 2."""
+    """A group of commands that turns every error raised on purpose into one line and exit code 2.
+
+    Attributes:
+        kind: what its commands are called, when one is mistyped.
+    """
+
+    kind = "command"
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find a command; for a word that is none, say the nearest."""
-        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            names = self.list_commands(ctx)
-            near = difflib.get_close_matches(args[0], names, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
-            ctx.fail(f"no {self.name} is called {args[0]!r}: {hint}")
+        is_typed = bool(args) and not args[0].startswith("-") and not ctx.resilient_parsing  # a shell only completes
+        if is_typed and self.get_command(ctx, args[0]) is None:
+            ctx.fail(f"no {self.kind} is called {args[0]!r}: {suggest(args[0], self.list_commands(ctx))}")
         return super().resolve_command(ctx, args)
+
+
+class Choice(click.Choice[str]):
+    """One of some words; for another word, the nearest of them is said."""
+
+    def get_invalid_choice_message(self, value: object, ctx: click.Context | None) -> str:
+        """Say what to type instead."""
+        del ctx
+        return f"{str(value)!r} is none of {', '.join(self.choices)}: {suggest(str(value), self.choices)}"
 
 
 def run_command(group: click.Group, program: str, arguments: Sequence[str] | None = None) -> NoReturn:
@@ -58,12 +93,44 @@ def call_command(group: click.Group, program: str, arguments: Sequence[str] | No
         return EXIT_INTERRUPTED
     except MyceliumError as error:
         return _fail(str(error))
+    except ModuleNotFoundError as error:
+        from mycelium.extras import find_extras, read_requirements  # noqa: PLC0415 - only a mistake pays for it
+
+        extras = find_extras(error.name or "", read_requirements())
+        if not extras:  # no package that we ask for: a bug, and not an installation
+            raise
+        return _fail(f"this needs the package {error.name}: pip install 'mycelium[{extras[0]}]'")
     except BrokenPipeError:  # the reader, `head`, say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code if isinstance(code, int) else 0
 
 
+def make_printable(text: str) -> str:
+    """Return text of anybody's as a terminal may show it: no control character moves its cursor or writes its title."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 def _fail(message: str) -> int:
-    click.echo(f"error: {' '.join(message.split())}", err=True)
+    click.echo(f"error: {make_printable(' '.join(message.split()))}", err=True)
     return EXIT_USER_ERROR
+
+
+def describe_commands(group: click.Group, program: str) -> Iterator[str]:
+    """Yield the lines of a page, as Markdown, that has the help of a program and of each of its commands."""
+    for words, command in _walk(group, (program,)):
+        # The help option's names are said, because click keeps those of whoever asks first.
+        context = click.Context(
+            command, info_name=" ".join(words), terminal_width=100, help_option_names=["-h", "--help"]
+        )
+        yield from (f"## {' '.join(words[1:]) or words[0]}", "", "```", command.get_help(context), "```", "")
+
+
+def _walk(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    yield words, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            if found is not None:
+                yield from _walk(found, (*words, name))

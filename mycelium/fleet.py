@@ -206,7 +206,7 @@ def read_record(store: Store, key: str, kind: type[T]) -> T:
     """
     try:
         return msgspec.json.decode(store.get(key), type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ChunkDamagedError(f"{key} in {store.uri} can't be read: {error}") from error
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from mycelium.errors import ChunkDamagedError, UnknownRunError
+from mycelium.nearest import find_nearest
 from mycelium.outcome import ObjectRef, Outcome, digest, strip_times
 from mycelium.schema import Dataset, Provenance, Result, Row
 from mycelium.store import ObjectInfo, Store
@@ -73,6 +74,7 @@ class Manifest:
         notes: counts that the stage or ingest adds.
         gathered: the objects made of the last part, by stages that make some.
         fit: the artifact that the run mapped with, where its stage has a fit.
+        trace_id: the command that wrote this; what its functions logged bears it, too.
     """
 
     run_id: str
@@ -93,6 +95,7 @@ class Manifest:
     version: int = MANIFEST_VERSION
     gathered: tuple[ObjectRef, ...] = ()
     fit: ObjectRef | None = None
+    trace_id: str = ""
 
     def chunks(self, dataset: str) -> dict[str, ObjectRef]:
         """Return the good objects of one dataset, by chunk id."""
@@ -198,8 +201,10 @@ def read_manifest(store: Store, dataset: str, run_id: str) -> Manifest:
     key = manifest_key(dataset, run_id)
     try:
         head = msgspec.json.decode(store.get(key), type=_Head)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ChunkDamagedError(f"manifest {key} in {store.uri} can't be read: {error}") from error
+    if head.run_id != run_id:  # files are named by it: it must be what a key may be
+        raise ChunkDamagedError(f"manifest {key} in {store.uri} is of another run: {head.run_id[:80]!r}")
     outcomes = Volumes(store, head.volumes) if head.volumes else tuple(head.outcomes)
     return Manifest(**_fields_of(head) | {"outcomes": outcomes})
 
@@ -253,11 +258,20 @@ def find_run(store: Store, reference: str, dataset: str | None = None) -> Manife
     if all(run_id.rpartition("-")[0] == wanted for _, run_id in exact) and exact:
         return _latest([read_manifest(store, *run) for run in exact])
     if not exact:
-        raise UnknownRunError(f"no run {reference!r} in {store.uri}; `python -m coordinator runs` lists them")
+        near = find_nearest(reference.strip("/"), _answering(store, dataset))
+        hint = f": did you mean {near}?" if near else ";"
+        raise UnknownRunError(f"no run {reference!r} in {store.uri}{hint} `python -m coordinator runs` lists them")
     if len({run_id for _, run_id in exact}) > 1:
         names = ", ".join(f"{name}/{run_id}" for name, run_id in exact[:4])
         raise UnknownRunError(f"{reference!r} may be any of {names}: say more of it")
     return read_manifest(store, *exact[-1])
+
+
+def _answering(store: Store, dataset: str | None) -> Iterator[str]:
+    """Yield what runs answer to, the shortest of each first."""
+    for name, run_id in list_runs(store, dataset):
+        given = run_id.rpartition("-")[0]
+        yield from (given, f"{name}/{given}", run_id, f"{name}/{run_id}")
 
 
 def latest_run(store: Store, dataset: Dataset) -> Manifest:

@@ -4,8 +4,10 @@ Files come from anywhere. What can't be read becomes a `Reject` with file, line 
 as the format lets it: past a bad line always, past the break of a truncated gzip stream or JSON array never.
 """
 
+import codecs
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -13,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-import ijson
-
 from mycelium.errors import UserInputError
 
 MAX_ROW_BYTES = 16 << 20
-"""A longer line is rejected; the longest real chain of thought is some tens of kilobytes."""
+"""A longer line or element is rejected; the longest real chain of thought is some tens of kilobytes."""
+
+BLOCK_BYTES = 1 << 16
+"""What is read of an array at a time."""
 
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -124,13 +127,102 @@ def _parse_line(line: bytes, place: Place) -> RawRow | Reject:
 def _read_array(text: IO[bytes], path: Path) -> Iterator[RawRow | Reject]:
     number = 0
     try:
-        for values in ijson.items(text, "item", use_float=True):
+        for values in _read_elements(text):
             number += 1
             place = Place(str(path), number)
             if isinstance(values, dict):
                 yield RawRow(place, values)
+            elif isinstance(values, Reject):
+                yield Reject(place, values.reason)
             else:
                 yield Reject(place, f"a row is a JSON object; got {type(values).__name__}")
-    except (ijson.JSONError, UnicodeDecodeError) as error:
+    except RecursionError:
+        yield Reject(Place(str(path), number + 1), "not JSON: nested too deep; what follows is lost")
+    except ValueError as error:  # malformed JSON, bytes that are no UTF-8, an element that is too long
         reason = " ".join(str(error).split())[:200]
         yield Reject(Place(str(path), number + 1), f"the JSON array breaks off here ({reason}); what follows is lost")
+
+
+class _Window:
+    """The text of a file from a place on, as much of it as is needed at a time."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self._decode = file, codecs.getincrementaldecoder("utf-8")().decode
+        self._text, self._at = "", 0
+
+    def peek(self) -> str:
+        """Return the next character that is no space, or nothing at the end."""
+        while True:
+            self._at = cast("re.Match[str]", _SPACES.match(self._text, self._at)).end()
+            if self._at < len(self._text):
+                return self._text[self._at]
+            if not self._read_on():
+                return ""
+
+    def take(self, wanted: str) -> None:
+        """Go past one of some characters.
+
+        Raises:
+            ValueError: another one is there.
+        """
+        found = self.peek()
+        if not found or found not in wanted:
+            raise ValueError(f"{' or '.join(wanted)} is expected; got {found or 'the end'}")
+        self._at += 1
+
+    def take_value(self) -> object:
+        """Go past one JSON value and return it; a `Reject` for one whose number has too many digits.
+
+        Raises:
+            ValueError: it is no JSON, or too long.
+            RecursionError: it is nested too deep.
+        """
+        while True:
+            try:
+                value, end = self._parse()
+            except json.JSONDecodeError:
+                if len(self._text) - self._at > MAX_ROW_BYTES:
+                    raise ValueError(f"an element is longer than {MAX_ROW_BYTES >> 20} MiB") from None
+                if not self._read_on():
+                    raise
+            else:
+                if end < len(self._text) or not self._read_on():  # a number may go on in what was not read yet
+                    self._at = end
+                    return value
+
+    def _parse(self) -> tuple[object, int]:
+        try:
+            return _DECODER.raw_decode(self._text, self._at)
+        except json.JSONDecodeError:
+            raise
+        except ValueError as error:
+            return Reject(Place("", 0), f"not JSON: {error}"), _ANY_DIGITS.raw_decode(self._text, self._at)[1]
+
+    def _read_on(self) -> bool:
+        """Read as much again as there is, so that an element is not parsed more often than its length doubles."""
+        rest = self._text[self._at :]
+        data = self._file.read(max(BLOCK_BYTES, len(rest)))
+        self._text, self._at = rest + self._decode(data, not data), 0
+        return bool(data)
+
+
+_SPACES = re.compile(r"[ \t\n\r]*")
+_DECODER = json.JSONDecoder()
+_ANY_DIGITS = json.JSONDecoder(parse_int=str)
+
+
+def _read_elements(file: IO[bytes]) -> Iterator[object]:
+    """Yield the elements of a JSON array, one in memory at a time."""
+    text = _Window(file)
+    text.take("[")
+    if text.peek() == "]":
+        text.take("]")
+    else:
+        is_more = True
+        while is_more:
+            text.peek()
+            yield text.take_value()
+            is_more = text.peek() == ","
+            text.take(",]")
+    if text.peek():
+        raise ValueError(f"the file goes on after the array: {text.peek()}")

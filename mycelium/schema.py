@@ -23,11 +23,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mycelium.errors import ChunkDamagedError, MyceliumError, WrongDatasetError
+from mycelium.weight import read_within
 
 HEADER_KEY = b"mycelium"
 HEAD_PREFIX = "head_"
 MAX_CHUNK_BYTES = 8 << 30
-"""A chunk whose footer announces more uncompressed bytes than this is refused unread."""
+"""A chunk whose footer announces more bytes in memory than this is refused unread."""
 
 FEW_VALUES = 512
 """A column of so few different numbers in each row group goes by a dictionary: by measurement, see ADR 0051."""
@@ -229,8 +230,6 @@ def decode_chunk(
         header = read_header(parquet)
         _check_dataset(header, dataset)
         groups = _select_row_groups(parquet, dataset, selection)
-        if sum(parquet.metadata.row_group(i).total_byte_size for i in groups) > MAX_CHUNK_BYTES:
-            raise ChunkDamagedError(f"its footer announces more than {MAX_CHUNK_BYTES >> 30} GiB")
         names = parquet.schema_arrow.names
         missing = sorted(set(selection.columns or ()) - set(names))
         if missing:
@@ -239,7 +238,7 @@ def decode_chunk(
             which = f"0 to {len(heads) - 1}" if heads == list(range(len(heads))) else some
             raise WrongDatasetError(f"it has no column {missing[0]}" + (f": its heads are {which}" if heads else ""))
         columns = None if selection.columns is None else [name for name in names if name in selection.columns]
-        table = parquet.read_row_groups(groups, columns=columns, use_threads=False)
+        table = read_within(parquet, groups, columns, MAX_CHUNK_BYTES)
     return table.replace_schema_metadata(None), header
 
 
@@ -254,7 +253,7 @@ def read_header(parquet: pq.ParquetFile) -> Header:
         raise ChunkDamagedError("it is Parquet, but no chunk of Mycelium: its metadata has no header")
     try:
         return msgspec.json.decode(raw, type=Header)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ChunkDamagedError(f"its header can't be read: {error}") from error
 
 

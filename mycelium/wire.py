@@ -36,6 +36,7 @@ class TaskCall:
             the answer; None for one that does. A state machine's step may answer no more than 256 KB, so then the
             answer has no part.
         max_inline: bytes of the largest part that the answer may hold; a larger one goes to the store.
+        trace_id: the command that causes it, for the logs; nothing that is written depends on it.
     """
 
     task: Task
@@ -43,6 +44,7 @@ class TaskCall:
     target_uri: str
     leave_at: str | None = None
     max_inline: int = MAX_INLINE_PART
+    trace_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,5 +126,5 @@ def decode_answer(data: bytes) -> Answer:
     """
     try:
         return msgspec.json.decode(data, type=Answer)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ChunkDamagedError(f"the function's answer can't be read: {error}") from error

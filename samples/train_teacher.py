@@ -135,8 +135,8 @@ def begin(start_from: Path | None, seed: int) -> tuple[Qwen2Tokenizer, Qwen2ForC
     if start_from is None:
         tokenizer = train_tokenizer(seed, n_problems=20_000)
         return tokenizer, make_model(tokenizer, seed)
-    tokenizer = AutoTokenizer.from_pretrained(start_from)
-    return tokenizer, AutoModelForCausalLM.from_pretrained(start_from, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(start_from, trust_remote_code=False)
+    return tokenizer, AutoModelForCausalLM.from_pretrained(start_from, dtype=torch.float32, trust_remote_code=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,8 +273,8 @@ def evaluate(folder: Path, problems: Sequence[Problem], device: torch.device, ba
     Returns:
         One score for each level.
     """
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder).to(device).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    model = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=False).to(device).eval()
     right = dict.fromkeys(LEVELS, 0)
     ordered = sorted(problems, key=lambda problem: len(problem.solution))
     for start in range(0, len(ordered), batch_size):

@@ -8,13 +8,13 @@ import click
 from mycelium.command import EXIT_SOME_FAILED, CommandGroup
 from mycelium.deployment import DEFAULT_DEPLOYMENT
 from mycelium.errors import UserInputError
-from mycelium.schema import Row
 from mycelium.settings import STORE_VARIABLE, read_settings
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs
     from coordinator.fleet.places import Places
     from coordinator.fleet.plan import FleetPlan
     from coordinator.fleet.queue import FleetQueue
+    from mycelium.schema import Row
     from mycelium.store import Store
 
 DEFAULT_TYPE = "g5.xlarge"

@@ -128,7 +128,7 @@ class FleetQueue:
         found: list[tuple[str, ShardCall | None]] = []
         for message in answer.get("Messages", []):
             call = None
-            with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+            with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 call = msgspec.json.decode(message["Body"], type=ShardCall)
             found.append((message["ReceiptHandle"], call))
         return found

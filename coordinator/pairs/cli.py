@@ -5,14 +5,14 @@ from pathlib import Path
 import click
 
 from coordinator.options import open_named
-from coordinator.pairs.writers import FORMATS
-from mycelium.command import json_option, store_option
+from coordinator.pairs import FORMATS
+from mycelium.command import Choice, json_option, store_option
 from mycelium.pairs.contamination import NGRAM
 
 
 @click.command("export-pairs")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN…")
-@click.option("--format", "file_format", type=click.Choice(FORMATS), default="parquet", show_default=True)
+@click.option("--format", "file_format", type=Choice(FORMATS), default="parquet", show_default=True)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to make.")
 @click.option("--allow-mix", metavar="ORIGIN,…", help="Origins that may stand side by side: math,gsm8k.")
 @click.option(

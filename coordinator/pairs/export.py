@@ -44,7 +44,7 @@ class ExportParams:
     """What is exported, and how.
 
     Attributes:
-        file_format: one of `coordinator.pairs.writers.FORMATS`.
+        file_format: one of `coordinator.pairs.FORMATS`.
         allow_mix: the origins that may stand side by side.
         against: files of evaluation problems, which nothing in train may quote.
         ngram: words in a run that counts as a quotation.

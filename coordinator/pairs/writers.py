@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 
 from mycelium.pairs.stratify import SPLITS
 
-FORMATS = ("parquet", "jsonl", "huggingface")
 RECORD_KEY = b"mycelium"
 """Under this key of a Parquet file's metadata stands what the export is of."""
 

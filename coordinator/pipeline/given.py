@@ -3,13 +3,11 @@
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from mycelium.errors import ObjectNotFoundError, UserInputError
+from coordinator.ancestry import look_into, walk_back
+from mycelium.errors import UserInputError
 from mycelium.manifest import Manifest, find_run, list_runs, read_manifest
 from mycelium.schema import Dataset
 from mycelium.store import Store
-
-MAX_GENERATIONS = 32
-"""How far back a run's inputs are followed: longer than any way, and a bound on a store with wrong manifests."""
 
 
 class Given:
@@ -37,7 +35,7 @@ class Given:
         """
         self._store = store
         self._stage_names = stage_names
-        self._lineage: dict[str, bool] = {f"problems/{problems.run_id}": True}
+        self._look = look_into(store)
         self._found: dict[str, Manifest | None] = {}
         self.problems = cut_manifest(problems, _first_chunks(problems, limit)) if limit else problems
         self._chunk_ids = None if limit is None else {outcome.chunk_id for outcome in self.problems.outcomes}
@@ -84,22 +82,12 @@ class Given:
     def _cut(self, manifest: Manifest) -> Manifest:
         return manifest if self._chunk_ids is None else cut_manifest(manifest, self._chunk_ids)
 
-    def _comes_from_problems(self, manifest: Manifest, generation: int = 0) -> bool:
+    def _comes_from_problems(self, manifest: Manifest) -> bool:
         """Whether all that a run was made of leads back to the problems."""
-        if generation > MAX_GENERATIONS or not manifest.parents:
-            return False
-        return all(self._leads_back(name, generation) for name in manifest.parents)
-
-    def _leads_back(self, name: str, generation: int) -> bool:
-        if name not in self._lineage:
-            dataset, _, run_id = name.rpartition("/")
-            try:
-                before = read_manifest(self._store, dataset, run_id)
-            except ObjectNotFoundError:
-                self._lineage[name] = False
-            else:
-                self._lineage[name] = self._comes_from_problems(before, generation + 1)
-        return self._lineage[name]
+        origin = f"problems/{self.problems.run_id}"
+        before = dict(walk_back(manifest, self._look))
+        others = (found for name, found in before.items() if name != origin)
+        return origin in before and all(found is not None and found.parents for found in others)
 
 
 def cut_manifest(manifest: Manifest, chunk_ids: Collection[str]) -> Manifest:

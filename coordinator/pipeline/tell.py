@@ -2,10 +2,12 @@
 
 import click
 
+from coordinator.cost.prices import read_prices
+from coordinator.headline import measure_run
 from coordinator.pipeline.conduct import Conducted
-from coordinator.pipeline.estimate import PRICES_OF
 from coordinator.pipeline.pipeline import Planned
 from coordinator.tell import format_table, say_json
+from mycelium.manifest import Manifest
 from mycelium.progress import format_seconds
 from mycelium.schema import Row
 
@@ -23,8 +25,9 @@ def tell_pipeline_plan(planned: Planned, *, as_json: bool) -> None:
         }
         for expected in planned.expected
     ]
+    prices_of = read_prices().of
     if as_json:
-        say_json({"starts_from": planned.given.runs(), "stages": rows, "prices_of": PRICES_OF})
+        say_json({"starts_from": planned.given.runs(), "stages": rows, "prices_of": prices_of})
         return
     problems = planned.given.problems
     n_problems = sum(outcome.n_problems for outcome in problems.outcomes)
@@ -35,7 +38,12 @@ def tell_pipeline_plan(planned: Planned, *, as_json: bool) -> None:
     click.echo(format_table(rows))
     if any(expected.wall_s is None for expected in planned.expected):
         click.echo("?: never ran in this store; after the first run, or one with --limit, it is known")
-    click.echo(f"time: on this machine; lambda_usd: if run there, at the prices of {PRICES_OF}")
+    click.echo(f"time: on this machine; lambda_usd: if run there, at the prices of {prices_of}")
+
+
+def _list_headline(manifest: Manifest) -> Row:
+    took = measure_run(manifest, read_prices())
+    return {"task_s": took.task_s, "wall_s": took.wall_s, "usd": took.usd, "bytes_read": took.bytes_read}
 
 
 def tell_pipeline(planned: Planned, conducted: Conducted, *, as_json: bool) -> None:
@@ -53,8 +61,7 @@ def tell_pipeline(planned: Planned, conducted: Conducted, *, as_json: bool) -> N
                 "chunks": manifest.n_chunks,
                 "failed": len(manifest.failed),
                 "rows": sum(outcome.n_output for outcome in manifest.outcomes),
-                "task_s": sum(outcome.wall_s for outcome in manifest.outcomes),
-                "wall_s": manifest.wall_s,
+                **_list_headline(manifest),
                 "complete": len(statuses) - len(manifest.failed) == manifest.n_chunks,
             }
         )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from coordinator.ancestry import walk_back
 from mycelium.errors import ObjectNotFoundError, UnknownRunError
 from mycelium.manifest import INGEST, Manifest, list_runs, read_manifest
 from mycelium.store import Store
@@ -85,13 +86,9 @@ def _parents(manifest: Manifest) -> list[str]:
 
 def _ancestors(manifest: Manifest, runs: Mapping[str, Manifest]) -> list[str]:
     """Return the ids of a run and of all it was made of that are known, the run itself first."""
-    found, waiting = [manifest.run_id], _parents(manifest)
-    while waiting:
-        run_id = waiting.pop()
-        if run_id in runs and run_id not in found:
-            found.append(run_id)
-            waiting += _parents(runs[run_id])
-    return found
+    before = walk_back(manifest, lambda name: runs.get(name.rpartition("/")[2]))
+    ids = [manifest.run_id, *(found.run_id for _, found in before if found is not None)]
+    return list(dict.fromkeys(ids))  # a run may be met by the name of each dataset that it wrote
 
 
 def count_under_way(store: Store, family: Family) -> list[tuple[str, int]]:

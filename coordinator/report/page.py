@@ -11,7 +11,7 @@ import vl_convert
 
 from coordinator.report.family import Family, count_under_way, find_family
 from coordinator.report.lineage import draw_lineage
-from coordinator.report.section import Section, show_cell
+from coordinator.report.section import POLICY, Section, show_cell
 from coordinator.report.sections.clocks import describe_clocks
 from coordinator.report.sections.heartbeats import describe_heartbeats
 from coordinator.report.sections.labels import describe_labels
@@ -64,6 +64,7 @@ def render_page(store: Store, manifest: Manifest, problem: str | None = None, re
             lineage=draw_lineage(family),
             under_way=count_under_way(store, family) if refresh_s else [],
             refresh_s=refresh_s,
+            policy=POLICY,
             finished=time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(manifest.finished_s)),
             figures=_to_script(figures),
             library=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"),

@@ -6,6 +6,9 @@ from typing import Any
 
 Cell = object
 
+POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data:"
+"""What a browser may do for a page: draw it. It needs nothing but itself, whatever stands in a chain of thought."""
+
 
 @dataclass(frozen=True, slots=True)
 class Table:

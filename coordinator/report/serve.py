@@ -4,6 +4,8 @@ import http.server
 from collections.abc import Callable
 from http import HTTPStatus
 
+from coordinator.report.section import POLICY
+
 REFRESH_S = 5
 
 
@@ -20,6 +22,10 @@ def make_server(render: Callable[[], str], port: int = 0) -> http.server.Threadi
 
     class _Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            # A page of somebody else's, whose name was made to lead here, is not shown what is on this machine.
+            if self.headers.get("Host", "").rpartition(":")[0] not in {"127.0.0.1", "localhost"}:
+                self.send_error(HTTPStatus.FORBIDDEN)
+                return
             if self.path.partition("?")[0] != "/":
                 self.send_error(HTTPStatus.NOT_FOUND)
                 return
@@ -27,12 +33,7 @@ def make_server(render: Callable[[], str], port: int = 0) -> http.server.Threadi
             self.send_response(HTTPStatus.OK)
             self.send_header("Content-Type", "text/html; charset=utf-8")
             self.send_header("Content-Length", str(len(page)))
-            # The page needs nothing but itself, whatever stands in a chain of thought.
-            self.send_header(
-                "Content-Security-Policy",
-                "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; "
-                "style-src 'unsafe-inline'; img-src data:",
-            )
+            self.send_header("Content-Security-Policy", POLICY)
             self.end_headers()
             self.wfile.write(page)
 

@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
+from coordinator.ancestry import look_into, walk_back
 from mycelium.errors import ChunkDamagedError, ObjectExistsError, ObjectNotFoundError, UserInputError
-from mycelium.manifest import Manifest, ObjectRef, digest, list_runs, put_manifest, read_manifest
+from mycelium.manifest import Manifest, ObjectRef, digest, list_runs, put_manifest
 from mycelium.store import Store
 
 N_THREADS: Final = 8
@@ -41,19 +42,13 @@ def find_ancestry(store: Store, manifest: Manifest, *, with_inputs: bool) -> lis
         manifest: the run.
         with_inputs: whether to follow its inputs.
     """
-    found, waiting = {manifest.run_id: manifest}, list(manifest.parents) if with_inputs else []
-    while waiting:
-        dataset, _, run_id = waiting.pop().rpartition("/")
-        if run_id in found:
-            continue
-        try:
-            found[run_id] = read_manifest(store, dataset, run_id)
-        except ObjectNotFoundError:
+    found = {manifest.run_id: manifest}
+    for name, before in walk_back(manifest, look_into(store)) if with_inputs else ():
+        if before is None:
             raise UserInputError(
-                f"run {dataset}/{run_id}, of which {manifest.run_id} was made, is not in {store.uri}: "
-                f"leave --with-inputs out"
-            ) from None
-        waiting += found[run_id].parents
+                f"run {name}, of which {manifest.run_id} was made, is not in {store.uri}: leave --with-inputs out"
+            )
+        found.setdefault(before.run_id, before)
     return list(found.values())
 
 

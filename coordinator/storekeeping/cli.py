@@ -2,7 +2,7 @@
 
 import click
 
-from coordinator.options import open_named
+from coordinator.options import complete_run, open_named
 from mycelium.command import EXIT_SOME_FAILED, json_option, store_option
 
 
@@ -27,18 +27,12 @@ def gc(*, yes: bool, hours: float, store: str | None, as_json: bool) -> None:
     """
     import time
 
+    from coordinator.lineage import find_datasets
     from coordinator.storekeeping.garbage import delete_litter, find_litter
     from coordinator.storekeeping.tell import tell_litter
-    from lambdas.stages import find_stage, stage_names
-    from mycelium.datasets import PROBLEMS
-    from mycelium.fleet import WRITTEN
-    from mycelium.manifest import list_runs
 
     opened = open_named(store)
-    stages = [find_stage(name) for name in stage_names()]
-    written = {dataset.name for stage in stages for dataset in (*stage.writes, *filter(None, [stage.gathers]))}
-    datasets = written | WRITTEN.keys() | {PROBLEMS.name} | {dataset for dataset, _ in list_runs(opened)}
-    found = list(find_litter(opened, datasets, hours * 3600, time.time))
+    found = list(find_litter(opened, find_datasets(opened), hours * 3600, time.time))
     if yes:
         for litter in found:
             delete_litter(opened, litter)
@@ -46,7 +40,7 @@ def gc(*, yes: bool, hours: float, store: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=complete_run)
 @click.option("--drop", is_flag=True, help="Delete the chunks that are damaged, so that `retry RUN` makes them anew.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @store_option
@@ -69,7 +63,7 @@ def verify(run: str, *, drop: bool, quiet: bool, store: str | None, as_json: boo
 
 
 @click.command("export")
-@click.argument("run")
+@click.argument("run", shell_complete=complete_run)
 @click.option("--to", required=True, metavar="URI", help="Folder or bucket to write to; it becomes a store.")
 @click.option("--with-inputs", is_flag=True, help="Also the runs that it was made of, back to the problems.")
 @click.option("--quiet", is_flag=True, help="No progress.")
@@ -89,7 +83,7 @@ def export_run(run: str, *, to: str, with_inputs: bool, quiet: bool, store: str 
 
 @click.command("import")
 @click.argument("folder")
-@click.argument("run")
+@click.argument("run", shell_complete=complete_run)
 @click.option("--with-inputs", is_flag=True, help="Also the runs that it was made of, as far as the folder has them.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @store_option

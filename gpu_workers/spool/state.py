@@ -46,7 +46,7 @@ def read_state(folder: Path) -> State:
     """Return what the spool's state file says; the defaults where there is none, or none that can be read."""
     try:
         return msgspec.json.decode((folder / FILE).read_bytes(), type=State)
-    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
+    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return State()
 
 

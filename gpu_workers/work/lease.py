@@ -93,7 +93,7 @@ class ShardQueue:
         for message in answer.get("Messages", []):
             try:
                 call = msgspec.json.decode(message["Body"], type=ShardCall)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise UserInputError(
                     f"queue {self._url} holds a message that is no shard ({error}): is it another queue?"
                 ) from None

@@ -3,13 +3,15 @@
 Only the stage asked for is imported, so that a function pays for the packages of its own stage and no other.
 """
 
-import difflib
 import importlib
 import pkgutil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mycelium.errors import UnknownStageError
-from mycelium.stage import Stage
+from mycelium.nearest import suggest
+
+if TYPE_CHECKING:  # it brings pyarrow, which a list of names does not wait for
+    from mycelium.stage import Stage
 
 
 def stage_names() -> list[str]:
@@ -17,7 +19,7 @@ def stage_names() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
-def find_stage(name: str) -> Stage[Any]:
+def find_stage(name: str) -> "Stage[Any]":
     """Import one stage by name.
 
     Raises:
@@ -25,9 +27,9 @@ def find_stage(name: str) -> Stage[Any]:
     """
     names = stage_names()
     if name not in names:
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}?" if near else f"the stages are {', '.join(names)}"
-        raise UnknownStageError(f"no stage is called {name!r}: {hint}")
+        raise UnknownStageError(f"no stage is called {name!r}: {suggest(name, names)}")
+    from mycelium.stage import Stage  # noqa: PLC0415 - as above
+
     stage = importlib.import_module(f"{__name__}.{name}").STAGE
     if not isinstance(stage, Stage):
         raise TypeError(f"lambdas/stages/{name}.py must hold a Stage named STAGE; got {type(stage).__name__}")

@@ -64,7 +64,7 @@ class _Child:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self.process = subprocess.Popen(  # noqa: S603 our own interpreter and our own module
+        self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own module
             [sys.executable, "-W", "ignore", "-c", _PROGRAM, str(_PACKAGE_ROOT), str(limits.memory_bytes)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

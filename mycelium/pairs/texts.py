@@ -10,9 +10,10 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import pyarrow as pa
+if TYPE_CHECKING:  # who only counts words does not wait for it
+    import pyarrow as pa
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
 _NUMERAL: Final = re.compile(r"\d+(?:[.,]\d+)*")
@@ -31,7 +32,7 @@ def read_texts(column: pa.ChunkedArray) -> list[str | None]:
     try:
         texts: list[str | None] = column.to_pylist()
     except UnicodeDecodeError:
-        return [_decode(value) for value in column.cast(pa.binary()).to_pylist()]
+        return [_decode(value) for value in column.cast("binary").to_pylist()]
     return texts
 
 

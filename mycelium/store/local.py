@@ -12,6 +12,8 @@ from mycelium.store.base import PAGE_SIZE, ObjectInfo, PutMode, check_key, check
 
 _TEMPORARY_FOLDER = ".tmp"
 _STALE_TEMPORARY_S = 3600.0
+_MAX_PLAIN = 10_000
+"""Folders that are remembered to be no links."""
 
 
 class LocalStore:
@@ -20,12 +22,16 @@ class LocalStore:
     A put writes a temporary file below ``.tmp`` in the same folder, syncs it, and links it to its name (create) or
     renames it over its name (overwrite): after `kill -9` or a power cut there is the old object, the new one, or none.
     Temporaries that a killed writer left are removed an hour later by the next process that writes.
+
+    Symbolic links below the folder are neither listed nor followed, so that a folder from somewhere else leads nowhere
+    else; the folder itself may be one.
     """
 
     def __init__(self, root: str | Path) -> None:
         """Take a folder as a store; the first put makes it."""
         self._root = Path(root).absolute()
         self._swept = False
+        self._plain: set[Path] = {self._root}
 
     @property
     def uri(self) -> str:
@@ -48,6 +54,7 @@ class LocalStore:
         """See `Store.put`."""
         path = self._path(key)
         temporary = self._root / _TEMPORARY_FOLDER / f"{os.getpid()}-{secrets.token_hex(8)}"
+        self._refuse_link(temporary.parent)  # or stale files would be swept out of wherever it leads
         try:
             self._sweep_temporaries()
             temporary.parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +100,21 @@ class LocalStore:
             raise StoreNotAvailableError(f"store {self.uri} can't be written: {error.strerror or error}") from error
 
     def _path(self, key: str) -> Path:
-        return self._root / check_key(key)
+        path = self._root / check_key(key)
+        self._refuse_link(path.parent)
+        if path.is_symlink():
+            raise StoreError(f"{key} in {self.uri} is a symbolic link, which no store follows")
+        return path
+
+    def _refuse_link(self, folder: Path) -> None:
+        """Refuse a folder that is reached by a link; one that was found plain is not looked at again."""
+        if folder in self._plain:
+            return
+        self._refuse_link(folder.parent)
+        if folder.is_symlink():
+            raise StoreError(f"{folder} is a symbolic link, which no store follows: name where it leads by --store")
+        if folder.is_dir() and len(self._plain) < _MAX_PLAIN:
+            self._plain.add(folder)
 
     @contextlib.contextmanager
     def _reading(self, key: str) -> Iterator[None]:
@@ -109,7 +130,8 @@ class LocalStore:
             with os.scandir(folder) as scan:
                 # A folder sorts as its name and a slash, which is how its keys compare with its siblings'. Code points
                 # sort as their UTF-8 does. Names alone are held: a million entries of the system are 900 MB.
-                names = sorted(entry.name + "/" if entry.is_dir() else entry.name for entry in scan)
+                entries = (entry for entry in scan if not entry.is_symlink())
+                names = sorted(entry.name + "/" if entry.is_dir() else entry.name for entry in entries)
         except FileNotFoundError:  # removed since its parent was read
             return
         except OSError as error:

@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from coordinator.cli import coordinator
+from coordinator.options import complete_run
 from mycelium.command import call_command
 from mycelium.store import LocalStore
 from tests.builders import build_run, make_iaf
@@ -180,6 +182,17 @@ class TestMistakes:
         assert "did you mean heartbeat?" in cli.fails("run-stage", "hartbeat")
         assert "did you mean ingest?" in cli.fails("injest")
         assert "--max-workers" in cli.fails("run-stage", "heartbeat", "--max-worker", "2")
+        assert "did you mean lambda?" in cli.fails("run-stage", "heartbeat", "--executor", "lamda")
+        assert "did you mean labels?" in cli.fails("run-pipeline", "--to", "lables")
+
+    def test_names_of_runs_and_datasets_that_are_nearly_right(self, filled: Cli) -> None:
+        assert "no dataset is called 'heartbeat': did you mean heartbeats?" in filled.fails(
+            "runs", "--dataset", "heartbeat"
+        )
+        assert filled("runs", "--dataset", "heartbeats")[0] == 0  # there may be none of a dataset that there is
+        assert "did you mean gsm8k?" in filled.fails("status", "gms8k")
+        assert "did you mean iaf/gsm8k?" in filled.fails("status", "ifa/gsm8k")
+        assert "did you mean gsm8k-aaaaaaaaaaaa?" in filled.fails("status", "gsm8k-aaaaaaaabaaa")
 
     def test_parameters_without_meaning(self, filled: Cli) -> None:
         assert "threshold is above 0" in filled.fails("run-stage", "heartbeat", "--threshold", "7")
@@ -224,7 +237,8 @@ def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys\nfrom coordinator.cli import coordinator\nfrom mycelium.command import call_command\n"
         "call_command(coordinator, 'x', ['--help'])\n"
-        "print({'torch', 'transformers', 'altair', 'boto3', 'rich', 'ijson', 'vl_convert'} & set(sys.modules))"
+        "heavy = {'torch', 'transformers', 'altair', 'boto3', 'rich', 'ijson', 'vl_convert', 'numpy', 'pyarrow'}\n"
+        "print(heavy & set(sys.modules))"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert answer.stdout.splitlines()[-1] == "set()"
@@ -234,3 +248,15 @@ def test_a_reader_that_has_seen_enough_is_no_error(filled: Cli) -> None:
     command = f"{sys.executable} -m coordinator runs --store {filled.store} | head -c 1; exit ${{PIPESTATUS[0]}}"
     answer = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=ROOT)
     assert (answer.returncode, answer.stderr) == (0, "")
+
+
+def test_a_shell_completes_runs_of_a_folder_and_asks_no_bucket(filled: Cli) -> None:
+    context = click.Context(click.Command("status"))
+    argument = click.Argument(["run"])
+    assert complete_run(context, argument, "ia") == ["iaf/gsm8k-aaaaaaaaaaaa"]
+    assert complete_run(context, argument, "x") == []
+    context.params["store"] = str(filled.store / "iaf")
+    assert complete_run(context, argument, "") == []
+    for uri in ("s3://bucket", "gs://bucket", "/no/such/folder"):
+        context.params["store"] = uri
+        assert complete_run(context, argument, "") == []

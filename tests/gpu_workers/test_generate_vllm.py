@@ -32,8 +32,19 @@ class SamplingParams:
 class LLM:
     """Answers in the order of the prompts; a token that stops is the last of its answer's."""
 
-    def __init__(self, model: str, *, dtype: str = "auto", generation_config: str = "auto", seed: int = 0) -> None:
+    def __init__(
+        self,
+        model: str,
+        *,
+        dtype: str = "auto",
+        generation_config: str = "auto",
+        seed: int = 0,
+        trust_remote_code: bool = True,
+        load_format: str = "auto",
+    ) -> None:
         assert generation_config == "vllm", "else the model's own temperature would be the default"
+        assert not trust_remote_code
+        assert load_format == "safetensors"
         self.model: Any = AutoModelForCausalLM.from_pretrained(model).eval()
 
     def generate(self, prompts: list[Any], sampling_params: list[SamplingParams], *, use_tqdm: bool) -> list[Any]:

@@ -1,5 +1,6 @@
 """Loading any model: what it is called, and every way in which it can't be had."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,30 @@ def test_the_precision_is_the_device_s_or_the_one_asked_for(teacher_dir: Path) -
     assert (choose_dtype("cpu"), choose_dtype("cuda:1")) == ("float32", "bfloat16")
     loaded = load_pretrained(str(teacher_dir), AutoModelForCausalLM, device="cpu", dtype="bfloat16")
     assert loaded.model.dtype == torch.bfloat16
+
+
+def test_code_that_comes_with_a_model_is_neither_run_nor_asked_about(
+    teacher_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = json.loads((teacher_dir / "config.json").read_text())
+    code = f"from pathlib import Path\nPath({str(tmp_path / 'ran')!r}).touch()\nclass Config: ...\nclass Model: ...\n"
+    (teacher_dir / "modeling_evil.py").write_text(code)
+    classes = {"AutoConfig": "modeling_evil.Config", "AutoModelForCausalLM": "modeling_evil.Model"}
+    foreign = {**config, "model_type": "evil", "auto_map": classes}
+    (teacher_dir / "config.json").write_text(json.dumps(foreign))
+
+    def ask(_: str = "") -> str:
+        raise AssertionError("a terminal was asked whether to run foreign code")
+
+    monkeypatch.setattr("builtins.input", ask)
+    with pytest.raises(ModelError, match="can't be loaded"):
+        load_pretrained(str(teacher_dir), AutoModelForCausalLM)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_weights_that_could_be_code_are_not_read(teacher_dir: Path) -> None:
+    weights = load_file(teacher_dir / "model.safetensors")
+    torch.save(weights, teacher_dir / "pytorch_model.bin")
+    (teacher_dir / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match="can't be loaded"):
+        load_pretrained(str(teacher_dir), AutoModelForCausalLM)

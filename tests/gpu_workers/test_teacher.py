@@ -3,8 +3,10 @@
 import json
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import tokenization_utils_base
 
 from gpu_workers.teacher import Teacher, load_teacher
 from tests.gpu_workers.conftest import make_model, make_tokenizer
@@ -38,6 +40,20 @@ _TEACHER = Teacher(make_model("qwen2"), make_tokenizer(), "tiny")
 def test_without_a_template_the_prompt_is_the_problem_and_a_line_break() -> None:
     encoded = _TEACHER.encode("What is 1?", "One.")
     assert len(encoded.input_ids) == len("What is 1?\n")
+
+
+def test_a_text_longer_than_the_context_is_encoded_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(tokenization_utils_base.logger, "warning", lambda words, *_: said.append(words))
+    tokenizer = make_tokenizer()
+    tokenizer.model_max_length = 4
+    tokenizer("so long", verbose=True)
+    assert len(said) == 1, "the tokenizer would say that this ends in indexing errors"
+    fresh = make_tokenizer()
+    fresh.model_max_length = 4
+    encoded = Teacher(make_model("qwen2"), fresh, "tiny").encode("What is 1?", "One and one is two.")
+    assert len(encoded.generated_ids) > 4
+    assert len(said) == 1
 
 
 def test_a_chat_template_writes_the_prompt() -> None:

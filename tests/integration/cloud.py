@@ -87,7 +87,7 @@ class Command:
     def kill(self) -> None:
         """Kill it with -9, and see it dead."""
         self._process.kill()
-        self.wait(10)
+        self.wait()
 
     @property
     def is_running(self) -> bool:

@@ -12,15 +12,14 @@ from tests.integration.faults import FaultyDeployment, count_outputs, make_run, 
 from tests.integration.refusal import serve_refusal
 
 EXECUTORS = ["lambda", "step-functions"]
-FAULTS = {"00001": "crash", "00002": "hang", "00003": "memory", "00004": "too large", "00005": "raise"}
+FAULTS = {"00001": "crash", "00003": "memory", "00004": "too large", "00005": "raise"}
 BY_LAMBDA = {
     "00001": ("FunctionCrashed", "the function's process died"),
-    "00002": ("TimedOut", "Task timed out after 3.00 seconds: raise the stage's timeout_s"),
     "00003": ("OutOfMemory", "raise the stage's memory_mb"),
     "00004": ("TooLarge", "its answer is larger than Lambda lets through"),
     "00005": ("KeyError", "the function failed: KeyError: 'boom'"),
 }
-TRIED = {"00001": 3, "00002": 2, "00003": 1, "00004": 1, "00005": 1}
+TRIED = {"00001": 3, "00003": 1, "00004": 1, "00005": 1}
 """Calls that each fault is worth; coordinator/executors/retry.py says why."""
 
 
@@ -42,7 +41,7 @@ def plan(faulty: FaultyDeployment, run: str) -> str:
 def test_chunks_that_always_fail_have_their_own_errors_and_the_others_are_done(
     faulty: FaultyDeployment, tmp_path: Path
 ) -> None:
-    faulty.configure(FAULTS, Timeout=3, MemorySize=512)
+    faulty.configure(FAULTS, Timeout=60, MemorySize=512)
     run = make_run(faulty.cloud.store, 9)
     told = faulty.run(run)
     assert told.code == 1
@@ -51,26 +50,38 @@ def test_chunks_that_always_fail_have_their_own_errors_and_the_others_are_done(
     for chunk, (_, said) in BY_LAMBDA.items():
         assert said in failed[chunk][1]
     well = {f"{i:05d}": 1 for i in range(9)}
-    assert faulty.count_calls(12) == well | TRIED
-    assert count_outputs(faulty.cloud, told.summary["run"]) == 4
+    assert faulty.count_calls(11) == well | TRIED
+    assert count_outputs(faulty.cloud, told.summary["run"]) == 5
 
     faulty.configure(Timeout=60, MemorySize=1769)
     told = faulty.run(run)
     check_complete(faulty, run, told, tmp_path)
-    assert told.summary["invocations"] == 5
-    assert faulty.count_calls(17) == {chunk: n + (chunk in FAULTS) for chunk, n in (well | TRIED).items()}
+    assert told.summary["invocations"] == 4
+    assert faulty.count_calls(15) == {chunk: n + (chunk in FAULTS) for chunk, n in (well | TRIED).items()}
+
+
+def test_a_chunk_that_hangs_is_stopped_tried_once_more_and_named(faulty: FaultyDeployment) -> None:
+    # Alone: on a busy machine three seconds may be too little for a chunk that does not hang.
+    faulty.configure({"00000": "hang"}, Timeout=3)
+    told = faulty.run(make_run(faulty.cloud.store, 1))
+    assert told.code == 1
+    (failed,) = told.summary["failed"]
+    assert (failed["kind"], failed["chunk"]) == ("TimedOut", "00000")
+    assert "Task timed out after 3.00 seconds: raise the stage's timeout_s" in failed["error"]
+    assert faulty.count_calls(2) == {"00000": 2}
 
 
 @pytest.mark.integration_long
 def test_chunks_that_always_fail_under_the_state_machine_are_named_and_the_others_are_done(
     faulty: FaultyDeployment, tmp_path: Path
 ) -> None:
-    faulty.configure(FAULTS, Timeout=3, MemorySize=512)
+    faults = {**FAULTS, "00002": "hang"}
+    faulty.configure(faults, Timeout=15, MemorySize=512)  # a busy machine may need some of that for the others
     run = make_run(faulty.cloud.store, 9)
     told = faulty.run(run, executor="step-functions")
     assert told.code == 1
     failed = {item["chunk"]: item["error"] for item in told.summary["failed"]}
-    assert sorted(failed) == sorted(FAULTS)
+    assert sorted(failed) == sorted(faults)
     assert all("see execution" in error for error in failed.values())
     assert count_outputs(faulty.cloud, told.summary["run"]) == 4
 
@@ -78,7 +89,7 @@ def test_chunks_that_always_fail_under_the_state_machine_are_named_and_the_other
     told = faulty.run(run, executor="step-functions")
     check_complete(faulty, run, told, tmp_path)
     calls = faulty.count_calls(14)
-    assert {chunk for chunk, n in calls.items() if n > 1} == set(FAULTS)
+    assert {chunk for chunk, n in calls.items() if n > 1} == set(faults)
 
 
 def test_throttled_calls_are_made_again_and_no_chunk_is_lost(faulty: FaultyDeployment, tmp_path: Path) -> None:
@@ -108,7 +119,7 @@ def test_a_killed_coordinator_started_again_invokes_only_what_is_missing(
     faulty.configure(delay_s=0.5)
     run = make_run(faulty.cloud.store, 24)
     run_id = plan(faulty, run)
-    first = faulty.start(run, max_concurrency=4)
+    first = faulty.start(run, max_concurrency=2)
     wait_until(lambda: count_outputs(faulty.cloud, run_id) >= 6)
     first.kill()
     written = wait_for_quiet(faulty.cloud, run_id)
@@ -228,7 +239,7 @@ def wait_for_quiet(cloud: Cloud, run_id: str) -> int:
 
     def is_quiet() -> bool:
         seen.append(count_outputs(cloud, run_id))
-        return len(seen) > 4 and len(set(seen[-4:])) == 1
+        return len(seen) > 10 and len(set(seen[-10:])) == 1  # a function of a busy machine may be slow in between
 
     wait_until(is_quiet, pause_s=0.5)
     return seen[-1]

@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from mycelium.command import CommandGroup, call_command
+from mycelium.command import Choice, CommandGroup, call_command
 from mycelium.errors import ChunkDamagedError, UserInputError
 
 
@@ -14,7 +14,8 @@ def make_group(error: BaseException | None = None, answer: int | None = None) ->
 
     @group.command()
     @click.option("--n", type=int)
-    def count(n: int | None) -> int | None:
+    @click.option("--how", type=Choice(["slow", "fast"]))
+    def count(n: int | None, how: str | None) -> int | None:
         """Count."""
         if error is not None:
             raise error
@@ -28,6 +29,7 @@ def make_group(error: BaseException | None = None, answer: int | None = None) ->
     [
         (UserInputError("what must hold;\n   what was got"), 2, "error: what must hold; what was got\n"),
         (ChunkDamagedError("torn"), 2, "error: torn\n"),
+        (UserInputError("no run '\x1b]0;pwned\x07\x9b2J\u202e'"), 2, "error: no run '�]0;pwned��2J�'\n"),
         (KeyboardInterrupt(), 130, "interrupted; the same command carries on from here\n"),
     ],
 )
@@ -36,6 +38,14 @@ def test_errors_are_one_line_and_a_code(
 ) -> None:
     assert call_command(make_group(error), "program", ["count"]) == code
     assert capsys.readouterr().err.lstrip() == words  # click ends the line that Ctrl-C was typed on
+
+
+def test_a_package_that_is_not_installed_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    error = ModuleNotFoundError("No module named 'torch'", name="torch")
+    assert call_command(make_group(error), "program", ["count"]) == 2
+    assert capsys.readouterr().err == "error: this needs the package torch: pip install 'mycelium[gpu]'\n"
+    with pytest.raises(ModuleNotFoundError):  # a module of nobody's is a bug
+        call_command(make_group(ModuleNotFoundError("x", name="mycelium.nowhere")), "program", ["count"])
 
 
 def test_a_bug_keeps_its_traceback() -> None:
@@ -55,6 +65,7 @@ def test_a_command_s_answer_is_the_exit_code(answer: int | None, code: int) -> N
         (["zzzzzz"], "there are count"),
         (["count", "--n", "x"], "is not a valid integer. (see program count --help)"),
         (["count", "--m", "1"], "No such option"),
+        (["count", "--how", "slowly"], "'slowly' is none of slow, fast: did you mean slow? (see program count --help)"),
     ],
 )
 def test_a_mistyped_line_says_what_to_type(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,6 +58,23 @@ def test_what_is_no_manifest_is_damaged(data: bytes) -> None:
         read_manifest(store, "iaf", "x-000000000000")
 
 
+def test_a_manifest_nested_too_deep_is_damaged() -> None:
+    store = MemoryStore()
+    store.put(manifest_key("iaf", "x-000000000000"), b'{"unknown":' + b"[" * 100_000 + b"]" * 100_000 + b"}")
+    with pytest.raises(ChunkDamagedError, match="can't be read: maximum recursion depth"):
+        read_manifest(store, "iaf", "x-000000000000")
+
+
+@pytest.mark.parametrize("run_id", ["../../.ssh/x", "gsm8k-bbbbbbbbbbbb", ""])
+def test_a_manifest_of_another_name_than_its_key_s_is_damaged(run_id: str) -> None:
+    store = MemoryStore()
+    manifest = build_run(store, [make_iaf()]).manifest
+    data = msgspec.json.encode(replace(manifest, run_id=run_id))
+    store.put(manifest_key("iaf", manifest.run_id), data, mode="overwrite")
+    with pytest.raises(ChunkDamagedError, match="is of another run"):
+        read_manifest(store, "iaf", manifest.run_id)
+
+
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Manifests of more than two outcomes stand in volumes of two."""

@@ -15,7 +15,8 @@ from mycelium.plan import plan_run
 from mycelium.run import run_plan
 from mycelium.schema import Column, Dataset, Provenance, Result, decode_chunk
 from mycelium.stage import Stage
-from mycelium.store import MemoryStore
+from mycelium.store import MemoryStore, ObjectInfo
+from mycelium.store.base import PAGE_SIZE
 from mycelium.task import Task, TaskResult, run_task
 from tests.builders import build_run
 
@@ -194,6 +195,48 @@ def test_what_parameters_leave_open_is_settled_by_what_the_inputs_concluded() ->
         plan.run_id
         == plan_run(store, store, replace(STAGE, choose=lambda _: (ONE, TWO)), Params(beats=True), inputs).run_id
     )
+
+
+class CountingStore(MemoryStore):
+    """Counts what S3 would be asked: a LIST for every 1,000 keys, and every GET."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lists: list[str] = []
+        self.gets: list[str] = []
+
+    def list(self, prefix: str = "", page_size: int = PAGE_SIZE) -> Iterator[ObjectInfo]:
+        self.lists.append(prefix)
+        for number, info in enumerate(super().list(prefix, page_size)):
+            if number and number % page_size == 0:
+                self.lists.append(prefix)
+            yield info
+
+    def get(self, key: str) -> bytes:
+        self.gets.append(key)
+        return super().get(key)
+
+
+def test_a_run_that_was_cut_off_is_planned_by_one_listing_for_every_thousand_keys_and_maps_what_is_missing() -> None:
+    store, n = CountingStore(), 2500
+    inputs = [build(store, ONE, [rows(1)]), build(store, TWO, [rows(10)])]
+    for i, manifest in enumerate(inputs):  # 2,500 chunks, all of the same bytes
+        (outcome,) = manifest.outcomes
+        (ref,) = outcome.outputs
+        data, folder = store.get(ref.key), ref.key.rpartition("/")[0]
+        refs = [replace(ref, key=f"{folder}/{number:05d}.parquet") for number in range(n)]
+        for one in refs[1:]:
+            store.put(one.key, data)
+        outcomes = tuple(replace(outcome, chunk_id=f"{j:05d}", outputs=(one,)) for j, one in enumerate(refs))
+        inputs[i] = replace(manifest, outcomes=outcomes, n_chunks=n)
+    run_id = plan_run(store, store, STAGE, Params(), inputs).run_id
+    for number in range(1250):
+        store.put(f"sums/{run_id}/{number:05d}.parquet", b"written before the coordinator was killed")
+    store.lists, store.gets = [], []
+    plan = plan_run(store, store, STAGE, Params(), inputs)
+    assert (plan.n_chunks, plan.n_found, len(plan.lost)) == (n, 1250, 0)
+    assert store.lists == ["one/gsm8k-one/"] * 3 + ["two/gsm8k-two/"] * 3 + [f"sums/{run_id}/"] * 2
+    assert store.gets == []
 
 
 def test_a_stage_without_parameters_for_it_reads_all() -> None:

@@ -60,10 +60,84 @@ def test_a_line_nested_too_deep_is_rejected(tmp_path: Path) -> None:
     assert "nested too deep" in reasons(found)[0][1]
 
 
-def test_a_number_of_too_many_digits_is_rejected(tmp_path: Path) -> None:
-    found = read(tmp_path / "file", b'{"a": ' + b"9" * 10_000 + b'}\n{"a": 1}\n')
+@pytest.mark.parametrize("nested", [b"[" * 300_000, b'{"a":' * 300_000, b'[{"a":' * 150_000])
+def test_an_element_nested_too_deep_ends_the_array_and_takes_no_memory(tmp_path: Path, nested: bytes) -> None:
+    tracemalloc.start()
+    found = read(tmp_path / "file", b'[{"a": 1}, {"b": ' + nested)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert values(found) == [{"a": 1}]
+    assert reasons(found) == [(2, "not JSON: nested too deep; what follows is lost")]
+    assert peak < 20_000_000
+
+
+@pytest.mark.parametrize("data", [b'{"a": %s}\n{"a": 1}\n', b'[{"a": %s}, {"a": 1}]'])
+def test_a_number_of_too_many_digits_is_rejected(tmp_path: Path, data: bytes) -> None:
+    found = read(tmp_path / "file", data % (b"9" * 10_000))
     assert values(found) == [{"a": 1}]
     assert len(reasons(found)) == 1
+    assert reasons(found)[0][1].startswith("not JSON: Exceeds the limit")
+
+
+@pytest.mark.parametrize("data", [b'{"a": "%s"}\n', b'[{"a": "%s"}]'], ids=["line", "element"])
+def test_a_gzip_bomb_of_one_row_is_one_reject_in_bounded_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes
+) -> None:
+    monkeypatch.setattr(rows, "MAX_ROW_BYTES", 1 << 20)
+    before, after = data.split(b"%s")
+    with gzip.open(tmp_path / "bomb", "wb", compresslevel=1) as file:
+        file.write(before)
+        for _ in range(100):
+            file.write(b"x" * (1 << 20))
+        file.write(after)
+    assert (tmp_path / "bomb").stat().st_size < 1_000_000
+    tracemalloc.start()
+    (found,) = read_rows(tmp_path / "bomb")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert isinstance(found, Reject)
+    assert "is longer than 1 MiB" in found.reason
+    assert peak < 16 << 20
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b'[{"a": 1}] more', "the file goes on after the array: m"),
+        (b'[{"a": 1},]', "Expecting value"),
+        (b'[{"a": 1} {"a": 2}]', ", or ] is expected; got {"),
+        (b'[{"a": 1}', ", or ] is expected; got the end"),
+        (b'[{"a": 1}, {"a": \xff}]', "invalid start byte"),
+        (b'[{"a": 1}, nonsense', "Expecting value"),
+    ],
+)
+def test_an_array_that_is_none_says_where_it_breaks_off(tmp_path: Path, data: bytes, reason: str) -> None:
+    found = read(tmp_path / "file", data)
+    assert values(found) in ([{"a": 1}], [])
+    assert reason in reasons(found)[-1][1]
+    assert "what follows is lost" in reasons(found)[-1][1]
+
+
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=8)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=3), inner, max_size=3)),
+    max_leaves=8,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@given(elements=st.lists(JSON, max_size=6), block=st.integers(1, 40), indent=st.sampled_from([None, 1]))
+def test_an_array_reads_alike_wherever_its_blocks_end(
+    tmp_path: Path, elements: list[Any], block: int, indent: int | None
+) -> None:
+    (tmp_path / "file").write_text(json.dumps(elements, ensure_ascii=False, indent=indent))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows, "BLOCK_BYTES", block)
+        found = list(read_rows(tmp_path / "file"))
+    assert values(found) == [element for element in elements if isinstance(element, dict)]
+    assert [line for line, _ in reasons(found)] == [
+        i for i, element in enumerate(elements, 1) if not isinstance(element, dict)
+    ]
 
 
 def test_a_line_that_is_too_long_is_rejected_and_the_next_one_read(

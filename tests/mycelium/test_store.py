@@ -207,8 +207,80 @@ def test_a_checked_key_stays_below_any_root(key: str) -> None:
     assert os.path.normpath(os.path.join("/root", key)) == f"/root/{key}"  # noqa: PTH118 - the law is about text
 
 
+HOSTILE = st.one_of(
+    st.text(max_size=30),
+    st.lists(
+        st.sampled_from(
+            ["..", ".", "", "/", "a", "etc", "~", "\0", "C:", "\\", "%2e%2e", "\u2025", "\uff0f", "\u202e", ".ssh"]
+        ),
+        min_size=1,
+        max_size=6,
+    ).map("/".join),
+)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(key=HOSTILE)
+def test_no_key_reaches_beyond_a_store(store: Store, tmp_path: Path, key: str) -> None:
+    """Of every store: a key is refused, or what it names is found below the store and nowhere else."""
+    outside = tmp_path / "outside"
+    outside.mkdir(exist_ok=True)
+    before = sorted(path for path in tmp_path.rglob("*") if not path.is_relative_to(tmp_path / "store"))
+    try:
+        store.put(key, b"hostile", mode="overwrite")
+    except (UserInputError, StoreNotAvailableError):  # the latter where a folder would have to be a file
+        pass
+    else:
+        assert [info.key for info in store.list(key) if info.key == key] == [key]
+        store.delete(key)
+    assert sorted(path for path in tmp_path.rglob("*") if not path.is_relative_to(tmp_path / "store")) == before
+
+
 class TestLocalStore:
     """A folder."""
+
+    def test_links_are_neither_followed_nor_listed(self, tmp_path: Path) -> None:
+        outside, root = tmp_path / "outside", tmp_path / "store"
+        outside.mkdir()
+        (outside / "secret").write_bytes(b"secret")
+        store = LocalStore(root)
+        store.put("iaf/a", b"x")
+        (root / "linked").symlink_to(outside)
+        (root / "iaf/secret").symlink_to(outside / "secret")
+        (root / "iaf/loop").symlink_to(root)
+        for key in ("linked/secret", "iaf/secret", "iaf/loop/iaf/a"):
+            calls: list[Callable[[], object]] = [
+                lambda key=key: store.get(key),  # type: ignore[misc] # the key of this round
+                lambda key=key: store.get_range(key, 0, 1),  # type: ignore[misc]
+                lambda key=key: store.put(key, b"new", mode="overwrite"),  # type: ignore[misc]
+                lambda key=key: store.put(key, b"new"),  # type: ignore[misc]
+                lambda key=key: store.delete(key),  # type: ignore[misc]
+            ]
+            for call in calls:
+                with pytest.raises(StoreError, match="is a symbolic link, which no store follows"):
+                    call()
+        assert (outside / "secret").read_bytes() == b"secret"
+        assert [path.name for path in outside.iterdir()] == ["secret"]
+        assert [info.key for info in store.list()] == ["iaf/a"]
+
+    def test_a_link_in_the_place_of_temporaries_sweeps_nothing_away(self, tmp_path: Path) -> None:
+        home, root = tmp_path / "home", tmp_path / "store"
+        for folder in (home, root):
+            folder.mkdir()
+        (home / "old").write_text("of value")
+        os.utime(home / "old", (0, 0))
+        (root / ".tmp").symlink_to(home)
+        with pytest.raises(StoreError, match="is a symbolic link"):
+            LocalStore(root).put("iaf/a", b"x")
+        assert [path.name for path in home.iterdir()] == ["old"]
+
+    def test_the_folder_itself_may_be_a_link(self, tmp_path: Path) -> None:
+        (tmp_path / "real").mkdir()
+        (tmp_path / "link").symlink_to(tmp_path / "real")
+        store = LocalStore(tmp_path / "link")
+        store.put("iaf/a", b"x")
+        assert store.get("iaf/a") == b"x"
+        assert [info.key for info in store.list()] == ["iaf/a"]
 
     def test_a_store_that_is_not_there_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(StoreNotAvailableError, match="there is no store at"):

@@ -91,7 +91,7 @@ def find_python(wanted: str) -> str:
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
     candidates += sorted(map(str, pyenv.glob(f"{wanted}.*/bin/python{wanted}")), reverse=True)
     for candidate in filter(None, candidates):
-        done = subprocess.run([candidate, "-c", ""], capture_output=True, check=False, timeout=60)  # noqa: S603
+        done = subprocess.run([candidate, "-c", ""], capture_output=True, check=False, timeout=60)  # noqa: S603 - a Python
         if done.returncode == 0:
             return candidate
     return wanted
@@ -149,7 +149,7 @@ def _version_of(python: str) -> str:
     if os.sep not in python:
         return python
     code = "import sys; print('%d.%d' % sys.version_info[:2])"
-    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - a Python
     if done.returncode != 0:
         raise LauncherError(f"{python} must be a Python interpreter; it said: {done.stderr.strip()[-500:]}")
     return done.stdout.strip()

@@ -59,9 +59,11 @@ class StubCloud:
         ran: the chunks whose handler was run.
         reduces: invocations of the reduce.
         executions: state of each execution, by ARN.
+        inputs: what each execution was started with, as text.
         delay_s: how long every invocation takes beside its work.
         limit: invocations that may run at a time; more are throttled.
         hold: an execution does nothing until this is set.
+        hang: an invocation that hangs goes on when this is set.
     """
 
     url: str = ""
@@ -70,9 +72,11 @@ class StubCloud:
     ran: list[str] = field(default_factory=list)
     reduces: int = 0
     executions: dict[str, str] = field(default_factory=dict)
+    inputs: list[str] = field(default_factory=list)
     delay_s: float = 0.0
     limit: int = 1_000_000
     hold: threading.Event = field(default_factory=threading.Event)
+    hang: threading.Event = field(default_factory=threading.Event)
     running: int = 0
     most_running: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -100,6 +104,8 @@ class StubCloud:
             self.most_running = max(self.most_running, self.running)
         try:
             time.sleep(self.delay_s)
+            if fault == "hang":
+                self.hang.wait(120)
             return self._run(handler.handle_task, event, event["source_uri"], event["target_uri"])
         finally:
             with self.lock:
@@ -130,6 +136,7 @@ class StubCloud:
                 return 400, {"__type": "ExecutionAlreadyExists", "message": f"Execution Already Exists: '{arn}'"}
             if arn not in self.executions:
                 self.executions[arn] = "RUNNING"
+                self.inputs.append(asked["input"])
                 threading.Thread(target=self._map, args=(arn, json.loads(asked["input"])), daemon=True).start()
         return 200, {"executionArn": arn, "startDate": 0}
 

@@ -13,11 +13,14 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import boto3
+import msgspec
 import pytest
 
 from coordinator.deployment import Deployment
 from coordinator.executors.aws_lambda import LambdaExecutor
+from coordinator.executors.backup import BackupRule
 from coordinator.executors.fan_out import Crew, ThreadCrew
+from coordinator.executors.fly import Flyer
 from coordinator.executors.invoke import Reply
 from coordinator.executors.retry import RETRY_TABLE, Kind
 from lambdas.stages.heartbeat import STAGE
@@ -29,6 +32,8 @@ from mycelium.deployment import (
     version_parameter,
 )
 from mycelium.errors import DeploymentError, InvocationError, StoreNotAvailableError
+from mycelium.events import AnyEvent, ChunkRetried, Observer
+from mycelium.logs import TaskLine
 from mycelium.manifest import Manifest
 from mycelium.plan import Plan
 from mycelium.reduce import Group
@@ -127,6 +132,34 @@ def test_half_of_all_calls_throttled_loses_nothing(bench: Bench, cloud: StubClou
     assert (manifest.complete, manifest.result, bench.outputs(plan)) == (True, expected.result, outputs)
     assert sorted(cloud.ran) == [task.chunk_id for task in plan.tasks]  # a throttled call never ran
     assert len(cloud.invoked) > 60
+
+
+def test_a_function_that_hangs_is_overtaken_and_comes_too_late_to_do_harm(
+    bench: Bench, cloud: StubCloud, deployment: Deployment
+) -> None:
+    cloud.script = lambda chunk_id, attempt: "hang" if (chunk_id, attempt) == ("00003", 1) else None
+    # Whoever else seems slow on a busy machine has a backup, too; chunk 00003 has one for certain.
+    rule = BackupRule(min_late_s=0.05, max_share=1.0)
+    executor = LambdaExecutor(Flyer(deployment.endpoint, 100), FUNCTION, REDUCE_FUNCTION, 32, backups=rule)
+    plan = bench.plan(20)
+    manifest = run_plan(bench.store, plan, executor, quiet=True, watch=executor)
+    hung = manifest.outcomes[3]
+    assert (hung.status, hung.backups, hung.attempts) == ("done", 1, 2)
+    assert hung.billed_ms > 113, "what was overtaken is counted as far as it had come"
+    started = sum(outcome.backups for outcome in manifest.outcomes)
+    assert manifest.notes["backups_started"] == started >= 1
+    assert 1 <= int(str(manifest.notes["backups_won"])) <= started
+    cloud.hang.set()
+    wait_until(lambda: cloud.running == 0)
+    expected, outputs = run_reference(bench, 20)
+    assert (manifest.complete, manifest.result, bench.outputs(plan)) == (True, expected.result, outputs)
+
+
+def test_where_nothing_took_long_the_manifest_says_nothing_of_backups(bench: Bench, deployment: Deployment) -> None:
+    rule = BackupRule(min_late_s=1e6)
+    executor = LambdaExecutor(Flyer(deployment.endpoint, 50), FUNCTION, REDUCE_FUNCTION, 32, backups=rule)
+    assert run_plan(bench.store, bench.plan(20), executor, quiet=True, watch=executor).notes == {}
+    assert executor.describe() == ""
 
 
 def test_a_concurrency_that_the_account_has_not_is_found_and_kept(bench: Bench, cloud: StubCloud) -> None:
@@ -229,7 +262,8 @@ def test_a_killed_coordinator_started_again_invokes_only_what_is_missing(
     publish(deployment)
     bench.plan(40)
     cloud.delay_s = 0.15
-    command = [sys.executable, "-m", "coordinator", "run-stage", "heartbeat", "--executor", "lambda", "--json"]
+    words = ["run-stage", "heartbeat", "--executor", "lambda", "--no-backups", "--json"]
+    command = [sys.executable, "-m", "coordinator", *words]
     first = subprocess.Popen(
         [*command, "--max-concurrency", "4"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ
     )
@@ -265,7 +299,7 @@ def publish(deployment: Deployment, version: str | None = None) -> None:
         client.put_parameter(Name=name, Value=value, Type="String", Overwrite=True)
 
 
-def wait_until(is_so: Callable[[], bool], timeout_s: float = 30.0) -> None:
+def wait_until(is_so: Callable[[], bool], timeout_s: float = 120.0) -> None:
     """Wait for something to be so."""
     end = time.monotonic() + timeout_s
     while not is_so():
@@ -304,3 +338,21 @@ def test_parts_of_a_long_run_stay_in_the_store_and_are_reduced_there(
     check_complete(bench, plan, manifest)
     assert len(list(bench.store.list(f"parts/{plan.run_id}/"))) == N_CHUNKS
     assert cloud.reduces == 1
+
+
+def test_a_run_tells_its_retries_and_its_functions_log_its_trace(
+    bench: Bench, cloud: StubCloud, deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told: list[AnyEvent] = []
+    observer = Observer("1-5759e988-bd862e3fe1be46a994272793", told.append)
+    cloud.script = lambda chunk_id, attempt: {("00001", 1): "throttle", ("00001", 2): "crash"}.get((chunk_id, attempt))
+    plan = bench.plan()
+    manifest = run_plan(bench.store, plan, make_lambda(deployment, observer=observer), quiet=True, observer=observer)
+    retries = [(e.chunk_id, e.attempt, e.error_kind) for e in told if isinstance(e, ChunkRetried)]
+    assert retries == [("00001", 1, "Throttled"), ("00001", 2, "FunctionCrashed")]
+    assert (observer.traffic.retries, observer.traffic.throttled, observer.traffic.in_flight) == (2, 1, None)
+    lines = [msgspec.json.decode(line, type=TaskLine) for line in capsys.readouterr().out.splitlines()]
+    assert sorted(line.chunk_id for line in lines) == [task.chunk_id for task in plan.tasks]
+    assert {(line.trace_id, line.run_id) for line in lines} == {(observer.trace_id, plan.run_id)}
+    assert manifest.trace_id == observer.trace_id
+    check_complete(bench, plan, manifest)

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from coordinator.pairs.writers import FORMATS, SplitFiles
+from coordinator.pairs import FORMATS
+from coordinator.pairs.writers import SplitFiles
 
 ROWS = pa.table({"text": ["ä", "b"], "vector": pa.array([[0, 1], []], pa.list_(pa.int8()))})
 

@@ -4,6 +4,8 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +15,17 @@ import pytest
 
 from coordinator.executors.local import LocalExecutor
 from coordinator.report.page import render_page, write_report
+from coordinator.report.section import POLICY
 from lambdas.stages.heartbeat import STAGE, HeartbeatParams
 from mycelium.datasets import IAF, TOKENS
 from mycelium.errors import UserInputError
 from mycelium.manifest import Manifest, ObjectRef, Outcome, digest, write_manifest
 from mycelium.plan import plan_run
 from mycelium.run import run_plan
-from mycelium.schema import chunk_key, encode_chunk
+from mycelium.schema import Dataset, Provenance, Row, chunk_key, encode_chunk
 from mycelium.store import LocalStore
 from tests.builders import GSM8K, make_header, make_iaf
-from tests.coordinator.report.relatives import EVIL, write_all
+from tests.coordinator.report.relatives import EVIL, write_all, write_run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
 
@@ -139,6 +142,56 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
     assert "document.body.dataset.evil" in json.dumps(figures_of(page)["trace"])
 
 
+class Elements(HTMLParser):
+    """What a browser would make of a page: its elements, and their attributes."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "</script><script>alert(1)</script>",
+        '"><img src=x onerror=alert(1)>',
+        "' onmouseover='alert(1)' x='",
+        '" autofocus onfocus="alert(1)',
+        "<!--<script>",
+        "</title></style></svg><iframe src=javascript:alert(1)>",
+        "javascript:alert(1)",
+        "{{ 7 * 7 }}{% raw %}",
+    ],
+)
+def test_no_text_becomes_an_element_an_attribute_or_a_link(tmp_path: Path, attack: str) -> None:
+    store = LocalStore(tmp_path / "store")
+    write_all(store)
+    label: Row = {"label": attack, "count": 3}
+    manifest = replace(
+        write_run(store, "labels", digit=1),
+        provenance=Provenance(attack, attack, attack),
+        commit=attack,
+        notes={"stopped": attack},
+        result={"labels": [label], "roots": [label], "refusals": [{"reason": attack, "count": 1}]},
+    )
+    write_manifest(store, manifest, (Dataset("labels", 1, "a row", ()),))
+    page = render_page(store, manifest)
+    elements = Elements(page).found
+    names = [tag for tag, _ in elements]
+    assert names.count("script") == 3
+    assert not {"img", "iframe", "object", "embed", "form", "base", "link"} & set(names)
+    for _, attributes in elements:
+        assert not [name for name in attributes if name.startswith("on")]
+        assert (attributes.get("href") or "#").startswith("#")
+        assert "src" not in attributes
+    assert attack in json.dumps(figures_of(page), ensure_ascii=False).replace('\\"', '"')
+    assert ("meta", {"http-equiv": "Content-Security-Policy", "content": POLICY}) in elements
+
+
 def test_signals_that_are_gone_leave_a_page_without_a_trace(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "store")
     manifest = make_run(store)
@@ -177,7 +230,7 @@ def test_every_stage_has_its_figure_and_every_figure_its_numbers(tmp_path: Path)
 def test_a_page_that_is_served_asks_again_and_says_what_is_under_way(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "store")
     manifest = write_all(store)
-    assert "http-equiv" not in render_page(store, manifest)
+    assert 'http-equiv="refresh"' not in render_page(store, manifest)
     store.put("steps/gsm8k-ffffffffffff/00000.parquet", b"x")
     page = render_page(store, manifest, refresh_s=5)
     assert '<meta http-equiv="refresh" content="5">' in page
@@ -202,6 +255,7 @@ def page() -> Iterator[Any]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
         opened = browser.new_page(viewport={"width": 1100, "height": 1400})
+        opened.set_default_timeout(180_000)
         opened.route(re.compile("^(?!file:)"), lambda route: route.abort())
         yield opened
         browser.close()
@@ -214,7 +268,7 @@ def test_in_a_browser_it_draws_shades_and_tells_tokens(tmp_path: Path, page: Any
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto((tmp_path / "report.html").as_uri())
-    page.wait_for_function("document.body.dataset.drawn || document.body.dataset.error", timeout=20_000)
+    page.wait_for_function("document.body.dataset.drawn || document.body.dataset.error")
     assert page.evaluate("document.body.dataset.error") is None
     assert page.evaluate("document.body.dataset.drawn") == "4"  # levels, traces, clocks and times
     bars = page.locator("#levels svg path[aria-roledescription='bar']")
@@ -249,7 +303,7 @@ def test_in_a_browser_all_stages_are_drawn_and_nothing_complains(tmp_path: Path,
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto((tmp_path / "report.html").as_uri())
-    page.wait_for_function("document.body.dataset.drawn || document.body.dataset.error", timeout=20_000)
+    page.wait_for_function("document.body.dataset.drawn || document.body.dataset.error")
     assert page.evaluate("document.body.dataset.error") is None
     assert page.evaluate("document.body.dataset.drawn") == "10"
     assert page.locator(".graph rect").count() == 8

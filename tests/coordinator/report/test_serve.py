@@ -1,5 +1,6 @@
 """The server: this machine only, one page, drawn anew for each request."""
 
+import http.client
 import threading
 import urllib.error
 import urllib.request
@@ -43,3 +44,16 @@ def test_there_is_nothing_else(server: ThreadingHTTPServer) -> None:
 
 def test_only_this_machine_is_answered(server: ThreadingHTTPServer) -> None:
     assert server.server_address[0] == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("host", "status"), [("127.0.0.1:{port}", 200), ("localhost:{port}", 200), ("evil.example:{port}", 403), ("", 403)]
+)
+def test_a_page_of_somebody_else_s_is_not_answered(server: ThreadingHTTPServer, host: str, status: int) -> None:
+    port = server.server_address[1]
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("GET", "/", headers={"Host": host.format(port=port)})
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    assert answer.status == status

@@ -31,7 +31,7 @@ def test_every_stage_explains_its_parameters_and_is_sized(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("hartbeat", "did you mean heartbeat?"), ("zzz", "the stages are"), ("../handler", "no stage is called")],
+    [("hartbeat", "did you mean heartbeat?"), ("zzz", "there are c2_pairs"), ("../handler", "no stage is called")],
 )
 def test_a_word_that_is_no_stage_gets_the_nearest(name: str, words: str) -> None:
     with pytest.raises(UnknownStageError, match=words.replace("?", r"\?")):

