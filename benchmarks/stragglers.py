@@ -1,6 +1,6 @@
 """What slow and throttled invocations cost a run, with backups and without: real sockets, TLS, the whole executor.
 
-    python -m benchmarks.stragglers [--delay 1] [--rounds 3]
+    python -m benchmarks.stragglers [--delay 1] [--rounds 1]
 
 The endpoint is the stub of `benchmarks.fan_out`, a process of its own, whose answers take `--delay` seconds each, and
 which misbehaves by a script: the first call of some chunks takes 20 times as long, or one call in five is throttled at
@@ -180,7 +180,7 @@ def main() -> None:
     """Start the stub, and measure."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--delay", type=float, default=1.0)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)

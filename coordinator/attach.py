@@ -87,7 +87,7 @@ def attach_run(
     found = find_deployment(record.deployment, stage.name)
     observer = observer or Observer()
     observer.trace_id = record.trace_id or observer.trace_id
-    remote = make_lambda_executor(found, stage, MAX_CONCURRENCY, observer=observer)
+    remote = make_lambda_executor(found, stage, MAX_CONCURRENCY, observer)
     executor = make_step_functions_executor(found, MAX_CONCURRENCY, remote, may_start=False)
     return run_plan(store, plan, executor, reducer=remote, quiet=quiet, observer=observer)
 

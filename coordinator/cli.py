@@ -199,8 +199,8 @@ def _run_stage(stage: "Stage[Any]", values: dict[str, Any]) -> int:
         values["deployment"],
         max_workers=values["max_workers"],
         max_concurrency=values["max_concurrency"],
-        observer=observer,
         backups=values["backups"],
+        observer=observer,
     )
     source, reference = _split_input(values["input_run"], values["store"] or chosen.store)
     target = open_store(values["output"]) if values["output"] else source

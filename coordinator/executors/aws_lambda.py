@@ -82,8 +82,7 @@ class LambdaExecutor:
         """
         self._invoker, self._function, self._reduce_function = invoker, function, reduce_function
         self._max_concurrency = max_concurrency
-        self._observer = observer or Observer()
-        self._backups = Backups(backups)
+        self._backups, self._observer = Backups(backups), observer or Observer()
         self._more: dict[str, Any] = {"table": table, "backups": self._backups, "sleep": sleep}
 
     def run(self, tasks: Sequence[Task], source_uri: str, target_uri: str) -> Iterator[TaskResult]:
@@ -161,8 +160,8 @@ class LambdaExecutor:
         """
         crew = self._invoker.fly(function, encode, _land)
         fan_out = FanOut(crew, _get_failure, min(self._max_concurrency, len(items)), **self._more)
-        fan_out.traffic = self._observer.traffic
-        fan_out.retried = retried or fan_out.retried
+        if retried is not None:
+            fan_out.traffic, fan_out.retried = self._observer.traffic, retried
         return fan_out.run(items)
 
 

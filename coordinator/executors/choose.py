@@ -81,22 +81,21 @@ def choose_executor(
     if observer is not None:
         n_inputs = len(stage.reads) + (stage.fit is not None)
         observer.price = make_pricer(name, stage.memory_mb, n_inputs, read_prices())
-    executor = make_lambda_executor(found, stage, in_flight, None if backups is False else BACKUPS, observer)
+    executor = make_lambda_executor(found, stage, in_flight, observer, None if backups is False else BACKUPS)
     store = f"s3://{found.bucket}"
     if name == "lambda":
         return Chosen(executor, executor, store, executor)
     trace_id = observer.trace_id if observer else ""
-    return Chosen(
-        make_step_functions_executor(found, in_flight, executor, trace_id=trace_id), executor, store, executor
-    )
+    machine = make_step_functions_executor(found, in_flight, executor, trace_id=trace_id)
+    return Chosen(machine, executor, store, executor)
 
 
 def make_lambda_executor(
     deployment: Deployment,
     stage: Stage[Any],
     max_concurrency: int,
-    backups: BackupRule | None = BACKUPS,
     observer: Observer | None = None,
+    backups: BackupRule | None = BACKUPS,
 ) -> LambdaExecutor:
     """Make the executor that invokes a deployed stage's function."""
     observer = observer or Observer()

@@ -133,19 +133,6 @@ def test_a_tail_of_slow_calls_is_overtaken(n: int, slow: set[int]) -> None:
     assert ends[BACKUPS] <= 3.5
 
 
-def test_who_watches_is_told_of_each_retry_and_of_what_is_in_flight() -> None:
-    failed = iter([True, True])
-    fan_out: FanOut[str, Failure | None] = FanOut(
-        ThreadCrew(lambda _: BAD if next(failed, False) else None), lambda answer: answer, 2, draw=lambda: 0.0
-    )
-    told: list[tuple[str, int, Kind, float]] = []
-    fan_out.retried = lambda call, failure, wait_s: told.append((call.item, call.attempts, failure.kind, wait_s))
-    in_flight = [fan_out.traffic.in_flight for _ in fan_out.run(["only"])]
-    assert told == [("only", 1, Kind.CRASH, 0.0), ("only", 2, Kind.CRASH, 0.0)]
-    assert in_flight == [1]
-    assert fan_out.traffic.in_flight is None  # nothing is any longer
-
-
 def test_a_slow_tail_of_many_waves_is_overtaken_at_its_end() -> None:
     crew = slow_tail({399})
     fan_out, _ = crew.fan_out(40, BACKUPS)
@@ -321,3 +308,16 @@ def test_a_thread_busy_with_what_was_dropped_holds_nobody_up() -> None:
     release.set()
     assert crew.wait(60) is None, "its answer is thrown away"
     crew.dismiss()
+
+
+def test_who_watches_is_told_of_each_retry_and_of_what_is_in_flight() -> None:
+    failed = iter([True, True])
+    fan_out: FanOut[str, Failure | None] = FanOut(
+        ThreadCrew(lambda _: BAD if next(failed, False) else None), lambda answer: answer, 2, draw=lambda: 0.0
+    )
+    told: list[tuple[str, int, Kind, float]] = []
+    fan_out.retried = lambda call, failure, wait_s: told.append((call.item, call.attempts, failure.kind, wait_s))
+    in_flight = [fan_out.traffic.in_flight for _ in fan_out.run(["only"])]
+    assert told == [("only", 1, Kind.CRASH, 0.0), ("only", 2, Kind.CRASH, 0.0)]
+    assert in_flight == [1]
+    assert fan_out.traffic.in_flight is None  # nothing is any longer
