@@ -37,11 +37,15 @@ def simulate(
       python -m coordinator simulate heartbeats/gsm8k --chunks 10000,1000000
       python -m coordinator simulate --task-s 0.3:0.5
     """
+    from dataclasses import replace
+
+    from coordinator.cost.prices import read_prices
     from coordinator.simulate.limits import Limits
     from coordinator.simulate.page import rows_of, simulate_all
     from coordinator.simulate.ways import advise
     from coordinator.simulate.work import measured_work, stated_work
     from coordinator.tell import format_table, say_json
+    from lambdas.stages import find_stage, stage_names
     from mycelium.errors import UserInputError
     from mycelium.manifest import find_run
 
@@ -53,15 +57,23 @@ def simulate(
         counts = [0]
     if not all(1 <= count <= 10_000_000 for count in counts):
         raise UserInputError(f"--chunks is some numbers from 1 to 10,000,000, such as 10000,100000; got {chunks!r}")
-    work = measured_work(find_run(open_named(store), run)) if run else stated_work(task_s or "")
+    if run:
+        manifest = find_run(open_named(store), run)
+        stage = next((find_stage(name) for name in stage_names() if name == manifest.stage), None)
+        work = measured_work(manifest)
+        work = work if stage is None else replace(work, memory_mb=stage.memory_mb)
+    else:
+        work = stated_work(task_s or "")
+    prices = read_prices()
     limits = Limits(concurrency=concurrency, n_prefixes=prefixes)
     found = [(count, simulate_all(work, count, limits, seed)) for count in counts]
-    rows = [row for count, ways in found for row in rows_of(ways, count)]
+    rows = [row for count, ways in found for row in rows_of(ways, count, prices)]
     advice = {str(count): advise(ways, limits) for count, ways in found}
     if as_json:
-        say_json({"task_s": work.mean_s, "ways": rows, "advice": advice})
+        say_json({"task_s": work.mean_s, "ways": rows, "advice": advice, "prices_of": prices.of})
         return
     click.echo(f"tasks of {work.mean_s:.3g} s on the average of {len(work.task_s)} times")
     click.echo(format_table(rows))
+    click.echo(f"prices of {prices.of}; {work.memory_mb} MB a function")
     for count, sentence in advice.items():
         click.echo(f"{int(count):,} chunks: {sentence}")

@@ -1,8 +1,10 @@
 """Tables of simulated runs: the terminal's, and that of docs/scale.md, by `python -m coordinator.simulate.page`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from coordinator.cost.prices import PriceTable
+from coordinator.cost.usage import Cost
 from coordinator.simulate.limits import AWS, Limits
 from coordinator.simulate.ways import FACTORS, Way, advise, try_lambda, try_step_functions
 from coordinator.simulate.work import Work, stated_work
@@ -17,9 +19,6 @@ STATED = ("0.1:0.5", "0.3:0.5", "1:0.5", "10:0.5")
 
 CHUNKS = (10_000, 100_000, 1_000_000)
 
-Usd = Callable[[Way], float | None]
-"""What a way costs; who knows prices gives it."""
-
 
 def simulate_all(work: Work, n_chunks: int, limits: Limits = AWS, seed: int = 0) -> list[Way]:
     """Simulate every way for so many chunks."""
@@ -27,7 +26,7 @@ def simulate_all(work: Work, n_chunks: int, limits: Limits = AWS, seed: int = 0)
     return [*ways, try_step_functions(work, n_chunks, limits, seed=seed)]
 
 
-def rows_of(ways: Sequence[Way], n_chunks: int, usd: Usd | None = None) -> list[Row]:
+def rows_of(ways: Sequence[Way], n_chunks: int, prices: PriceTable) -> list[Row]:
     """Return ways as rows of a table."""
     rows: list[Row] = []
     for way in ways:
@@ -43,7 +42,7 @@ def rows_of(ways: Sequence[Way], n_chunks: int, usd: Usd | None = None) -> list[
             "puts_s": way.puts_s,
             "timeouts": way.run.timeouts,
         }
-        rows.append(row if usd is None else row | {"usd": usd(way)})
+        rows.append(row | {"usd": Cost(way.usage, prices).usd})
     return rows
 
 

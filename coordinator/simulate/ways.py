@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 
+from coordinator.cost.usage import Usage
 from coordinator.simulate.events import Simulated, simulate
 from coordinator.simulate.limits import Limits
 from coordinator.simulate.work import Work
@@ -30,6 +31,7 @@ class Way:
         sequential_s: what the same tasks take one after the other.
         puts_s: the most PUTs that are asked of the store in a second, on the average of the map.
         requests: invocations, those of the reduce included.
+        usage: what AWS bills for all that.
     """
 
     executor: str
@@ -39,6 +41,7 @@ class Way:
     sequential_s: float
     puts_s: float
     requests: int
+    usage: Usage
 
 
 def try_lambda(work: Work, n_chunks: int, limits: Limits, factor: int = 1, seed: int = 0) -> Way:
@@ -47,7 +50,7 @@ def try_lambda(work: Work, n_chunks: int, limits: Limits, factor: int = 1, seed:
     done = _with_parts(work.enlarged(factor, seed), n_tasks)
     run = simulate(done, n_tasks, limits, seed)
     reduce_s, n_reduces = reduce_parts(n_tasks, limits)
-    return _conclude("lambda", factor, done, run, run.wall_s + reduce_s, n_tasks + n_reduces)
+    return _conclude("lambda", factor, done, run, run.wall_s + reduce_s, (n_tasks + n_reduces, 0))
 
 
 def try_step_functions(work: Work, n_chunks: int, limits: Limits, factor: int = 1, seed: int = 0) -> Way:
@@ -68,7 +71,8 @@ def try_step_functions(work: Work, n_chunks: int, limits: Limits, factor: int = 
     behind_s = max(0.0, n_tasks * limits.dispatch_s - run.wall_s)
     reduce_s, n_reduces = reduce_parts(n_tasks, limits)
     wall_s = run.wall_s + poll_s / 2 + max(adopted.wall_s, behind_s) + reduce_s
-    return _conclude("step-functions", factor, enlarged, run, wall_s, 2 * n_tasks + n_reduces)
+    steps = (2 * n_tasks + n_reduces, n_tasks * limits.transitions_each)
+    return _conclude("step-functions", factor, enlarged, run, wall_s, steps)
 
 
 def reduce_parts(n_parts: int, limits: Limits) -> tuple[float, int]:
@@ -120,6 +124,16 @@ def _with_parts(work: Work, n_tasks: int) -> Work:
     return replace(work, puts=work.puts + 1) if n_tasks > MANY_PARTS else work
 
 
-def _conclude(executor: str, factor: int, work: Work, run: Simulated, wall_s: float, requests: int) -> Way:
+def _conclude(executor: str, factor: int, work: Work, run: Simulated, wall_s: float, steps: tuple[int, int]) -> Way:
+    """Put a way together; `steps` are its invocations and its transitions."""
+    requests, transitions = steps
     puts_s = run.n_tasks * work.puts / run.wall_s if run.wall_s else 0.0
-    return Way(executor, factor, run, wall_s, run.task_s, puts_s, requests)
+    # What a reduce reads is what the map's tasks have put there; its own seconds are few, and not counted.
+    usage = Usage(
+        gb_s=(run.task_s + run.init_s) * work.memory_mb / 1024,
+        lambda_requests=requests,
+        s3_gets=run.n_tasks * work.gets + (requests - run.n_tasks if run.n_tasks <= MANY_PARTS else run.n_tasks),
+        s3_puts=run.n_tasks * work.puts,
+        transitions=transitions,
+    )
+    return Way(executor, factor, run, wall_s, run.task_s, puts_s, requests, usage)

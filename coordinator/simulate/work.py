@@ -3,7 +3,7 @@
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mycelium.errors import UserInputError
 from mycelium.manifest import Manifest
@@ -27,12 +27,14 @@ class Work:
         init_s: how long an environment takes to start, at least one; each cold start is one of these.
         gets: objects that a task reads.
         puts: objects that it writes, its part included where it goes to the store.
+        memory_mb: memory that its function has, for what it costs.
     """
 
     task_s: Sequence[float]
     init_s: Sequence[float] = field(default=(TYPICAL_INIT_S,))
     gets: float = 1.0
     puts: float = 1.0
+    memory_mb: int = 1769
 
     def __post_init__(self) -> None:
         """Refuse what can't be drawn from."""
@@ -54,7 +56,7 @@ class Work:
             return self
         rng = random.Random(seed)  # noqa: S311 - a simulation
         sums = tuple(math.fsum(rng.choices(self.task_s, k=factor)) for _ in range(STATED_DRAWS))
-        return Work(sums, self.init_s, self.gets, self.puts)
+        return replace(self, task_s=sums)
 
 
 def measured_work(manifest: Manifest, init_s: Sequence[float] = ()) -> Work:
