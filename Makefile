@@ -42,7 +42,8 @@ lock: .venv/dev  ## Write requirements.lock anew, from pyproject.toml and constr
 	  --python-version 3.11 --constraint constraints.txt --generate-hashes --no-emit-index-url --no-annotate \
 	  --custom-compile-command 'make lock' --quiet --output-file requirements.lock
 
-audit: .venv/dev  ## Ask a database of known weaknesses about what is locked; needs a network.
+audit: .venv/python  ## Ask a database of known weaknesses about what is locked; needs a network.
+	$(PIP) uv
 	$(BIN)/uvx pip-audit@2.10.1 --requirement requirements.lock --require-hashes --disable-pip
 
 bench: .venv/dev  ## Measure what the documentation quotes; labels and templates want ../shared/data.
@@ -56,13 +57,18 @@ bench: .venv/dev  ## Measure what the documentation quotes; labels and templates
 	$(BIN)/python -m benchmarks.template_stage
 	$(BIN)/python -m benchmarks.template_stage --rounds
 	$(BIN)/python -m benchmarks.template_stage --map
+	$(BIN)/python -m benchmarks.dispatch
 	$(BIN)/python -m benchmarks.fan_out
+	$(BIN)/python -m benchmarks.stragglers
+	$(BIN)/python -m benchmarks.run_chaos
+	$(BIN)/python -m benchmarks.run_chaos --executor local
 	$(BIN)/python -m benchmarks.planning
 	$(BIN)/python -m benchmarks.simulation
 	$(BIN)/python -m benchmarks.upload --only clients movers tls losses drain compress
 	$(BIN)/python -m benchmarks.upload_chaos
 	$(BIN)/python -m benchmarks.cold_start
 	$(BIN)/python -m benchmarks.cost
+	$(BIN)/python -m benchmarks.start_up
 
 clean:  ## Remove environments and caches; never a store.
 	rm -rf .venv .cache build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -143,7 +143,7 @@ class Observer:
         traffic: what the executor has in flight, kept by the executor.
         owns_stdout: whether the events are the command's whole output.
         owns_terminal: whether they are on a terminal, which progress would draw over.
-        price: what the platform takes for a task, US dollars; None where nothing is taken, or it is not known.
+        price: returns what a task cost, US dollars, or None if its platform does not say; None where nothing is paid.
     """
 
     trace_id: str = ""
@@ -152,7 +152,7 @@ class Observer:
     traffic: Traffic = field(default_factory=Traffic)
     owns_stdout: bool = False
     owns_terminal: bool = False
-    price: Callable[[Outcome], float] | None = None
+    price: Callable[[Outcome], float | None] | None = None
 
     def of_another_run(self) -> "Observer":
         """Return an observer of another run of the same command."""

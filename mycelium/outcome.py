@@ -39,11 +39,13 @@ class Outcome:
         started_s: when the task began, seconds since the epoch.
         wall_s: how long it took.
         peak_mb: the largest resident memory of the process until then, MiB.
-        attempts: how often the chunk was tried, the last time included; 0 where another process ran it.
+        attempts: how often the chunk was tried, the last time included; 0 where another process ran it, or nobody.
         cold: whether its function had to be started for it.
         init_ms: how long that start took.
-        billed_ms: what the platform bills, for all attempts together.
+        billed_ms: what the platform bills, for all attempts together; of one that was dropped, since a backup answered
+            first, what it had taken by then: it is billed to its end, of which nobody hears.
         memory_mb: the largest memory that the function has used, as the platform says, MB.
+        backups: how many of the attempts were backups: started beside another that took long.
     """
 
     chunk_id: str
@@ -63,6 +65,7 @@ class Outcome:
     init_ms: float = 0.0
     billed_ms: int = 0
     memory_mb: int = 0
+    backups: int = 0
 
 
 def strip_times(outcome: Outcome) -> Outcome:
@@ -78,6 +81,7 @@ def strip_times(outcome: Outcome) -> Outcome:
         init_ms=0.0,
         billed_ms=0,
         memory_mb=0,
+        backups=0,
     )
 
 

@@ -300,8 +300,9 @@ class _Running:
         progress.bytes += outcome.bytes_read + count_written(outcome)
         if outcome.status == "failed":
             progress.failures[outcome.error_kind or "?"] += 1
-        if self.observer.price is not None:
-            progress.usd = (progress.usd or 0.0) + self.observer.price(outcome)
+        usd = None if self.observer.price is None else self.observer.price(outcome)
+        if usd is not None:
+            progress.usd = (progress.usd or 0.0) + usd
         progress.advance(count=outcome.n_problems, failed=outcome.status == "failed")
 
     def _run_tasks(self, tasks: Sequence[Task]) -> Iterator[TaskResult]:

@@ -46,6 +46,7 @@ class Request:
     deployment: str = "mycelium"
     max_workers: int | None = None
     max_concurrency: int | None = None
+    backups: bool | None = None
     max_failures: str | None = None
     store: str | None = None
 
@@ -156,6 +157,7 @@ def _run_step(
         request.deployment,
         max_workers=request.max_workers,
         max_concurrency=request.max_concurrency,
+        backups=request.backups,
         observer=observer,
     )
     return run_plan(
@@ -166,6 +168,7 @@ def _run_step(
         quiet=quiet,
         show=show,
         until=Until(request.policy, stop),
+        watch=chosen.watch,
         observer=observer,
     )
 

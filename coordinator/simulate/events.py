@@ -1,7 +1,7 @@
 """The simulation: tasks that are started, wait, compute, write and end, one event after the other.
 
-A task is dispatched by the one coordinator when there is room in flight; it gets an environment, an idle one or one
-that has to start; it reads, computes for a time drawn from the work, writes, and its answer travels back. Reads and
+A task is dispatched by the one coordinator when there is room in flight and an environment for it, an idle one or one
+that may be started; it reads, computes for a time drawn from the work, writes, and its answer travels back. Reads and
 writes wait where the prefix takes no more of them. Nothing here reads a clock, and the same seed gives the same run.
 """
 
@@ -54,6 +54,10 @@ class Gate:
         self._each_s, self._slack_s = 1.0 / per_s, burst / per_s
         self._free_s = -self._slack_s
 
+    def ready_at(self, now_s: float) -> float:
+        """Return when one that came now would be through; none comes."""
+        return max(now_s, max(self._free_s, now_s - self._slack_s) + self._each_s)
+
     def pass_at(self, now_s: float, n: float = 1.0) -> float:
         """Return when n that come now are through."""
         self._free_s = max(self._free_s, now_s - self._slack_s) + n * self._each_s
@@ -99,10 +103,12 @@ def simulate_again(durations: Sequence[float], work: Work, limits: Limits, seed:
     puts = Gate(limits.puts_per_s * limits.n_prefixes)
     sums = _Sums()
     events: list[tuple[float, int, int]] = []
-    now_s = dispatched_s = room_s = 0.0  # when the last task was dispatched, and since when there is room for the next
+    # When the last task was dispatched; since when there is room for the next, and an environment that waits for one.
+    now_s = dispatched_s = room_s = idle_s = 0.0
     begun = in_flight = idle = n_ended = 0
     while n_ended < n_tasks:
         at_s = max(room_s, dispatched_s) + limits.dispatch_s
+        at_s = max(at_s, idle_s) if idle else starts.ready_at(at_s)
         may_begin = begun < n_tasks and in_flight < limits.concurrency
         if may_begin and not (events and events[0][0] < at_s):
             dispatched_s = ready_s = at_s
@@ -128,6 +134,8 @@ def simulate_again(durations: Sequence[float], work: Work, limits: Limits, seed:
             continue
         if in_flight == limits.concurrency:
             room_s = now_s
+        if not idle:
+            idle_s = now_s
         in_flight, idle, n_ended = in_flight - 1, idle + 1, n_ended + 1
     sums.wall_s = now_s
     return _conclude(sums, work, n_tasks, limits)

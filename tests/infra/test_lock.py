@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -70,11 +71,19 @@ def test_a_file_of_another_digest_is_refused(tmp_path: Path) -> None:
         '[project]\nname = "forged"\nversion = "1"\n'
     )
     (tmp_path / "files").mkdir()
-    run = [uv.find_uv_bin(), "--offline", "build", "--wheel", "--no-build-isolation", "-o", str(tmp_path / "files")]
-    subprocess.run([*run, str(package)], check=True, capture_output=True)
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "files")]
+    subprocess.run(build, cwd=package, check=True, capture_output=True)
     (tmp_path / "constraints").write_text("forged==1 --hash=sha256:" + "0" * 64)
     install = [uv.find_uv_bin(), "--offline", "pip", "install", "--no-index", "--find-links", str(tmp_path / "files")]
-    install += ["--target", str(tmp_path / "out"), "--constraint", str(tmp_path / "constraints"), "forged==1"]
+    install += [
+        "--python",
+        sys.executable,
+        "--target",
+        str(tmp_path / "out"),
+        "--constraint",
+        str(tmp_path / "constraints"),
+        "forged==1",
+    ]
     answer = subprocess.run(install, capture_output=True, text=True, check=False)
     assert answer.returncode != 0
     assert "ash" in answer.stderr

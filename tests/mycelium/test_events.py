@@ -1,9 +1,11 @@
 """Events: what a run tells is of the schema, in order, and adds up to its manifest."""
 
+import contextlib
 import re
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import msgspec
 import pytest
@@ -24,6 +26,7 @@ from mycelium.events import (
 from mycelium.failures import FailurePolicy
 from mycelium.manifest import Manifest, strip_times
 from mycelium.plan import Plan
+from mycelium.progress import Progress
 from mycelium.run import Until, run_plan
 from mycelium.store import MemoryStore
 from mycelium.task import Task, TaskResult
@@ -187,6 +190,25 @@ def test_the_rounds_of_a_fit_are_told_before_its_chunks() -> None:
     assert [event.round for event in rounds] == list(range(1, len(rounds) + 1))
     assert {event.chunks for event in rounds} == {test_fit.N_CHUNKS}
     assert rounds
+
+
+def test_who_watches_a_run_sees_its_cost_as_far_as_it_is_known_and_its_failures() -> None:
+    store, built = make()
+    damage(store, [built.keys["00003"]])
+    shown: list[Progress] = []
+
+    @contextlib.contextmanager
+    def show(what: str, total: int, **more: Any) -> Iterator[Progress]:
+        shown.append(Progress(what, total))
+        yield shown[-1]
+
+    observer = Observer(price=lambda outcome: None if outcome.chunk_id == "00001" else 0.5)
+    manifest = run_plan(store, plan(store, built.manifest), Inline(store), show=show, observer=observer)
+    (progress,) = shown
+    assert (progress.usd, progress.done, progress.failed) == (2.0, 5, 1)
+    assert progress.failures == {"ChunkDamagedError": 1}
+    assert progress.bytes == sum(o.bytes_read + sum(r.size for r in o.outputs) for o in manifest.outcomes)
+    assert progress.traffic is observer.traffic
 
 
 def test_what_a_run_writes_does_not_depend_on_who_hears_of_it() -> None:

@@ -2,7 +2,9 @@
 
 import dataclasses
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +19,7 @@ from mycelium.manifest import Manifest, find_run, latest_run, list_volumes, read
 from mycelium.plan import Plan, plan_run
 from mycelium.run import Until, run_plan
 from mycelium.schema import Provenance
-from mycelium.store import MemoryStore
+from mycelium.store import MemoryStore, Store, open_store
 from mycelium.task import Task, TaskResult, run_task
 from tests.builders import GSM8K, BuiltRun, build_run, make_iaf
 
@@ -29,7 +31,7 @@ class Inline:
 
     name = "inline"
 
-    def __init__(self, store: MemoryStore, stop_after: int | None = None) -> None:
+    def __init__(self, store: Store, stop_after: int | None = None) -> None:
         self.store = store
         self.stop_after = stop_after
         self.computed: list[str] = []
@@ -48,7 +50,7 @@ def make(n: int = N_CHUNKS) -> tuple[MemoryStore, BuiltRun]:
     return store, build_run(store, [make_iaf(seed=i) for i in range(n)])
 
 
-def plan(store: MemoryStore, source: Manifest, params: HeartbeatParams | None = None) -> Plan:
+def plan(store: Store, source: Manifest, params: HeartbeatParams | None = None) -> Plan:
     return plan_run(store, store, STAGE, params or HeartbeatParams(), [source])
 
 
@@ -189,6 +191,39 @@ def test_two_coordinators_at_once_do_no_harm() -> None:
     assert len(manifests) == 4
     assert all(manifest.complete for manifest in manifests)
     assert len({str(manifest.result) for manifest in manifests}) == 1
+
+
+@pytest.mark.parametrize("kind", ["folder", "s3"])
+def test_of_64_coordinators_that_race_for_one_output_one_writes_it_and_none_fails(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    uri = str(tmp_path / "store") if kind == "folder" else f"s3://{request.getfixturevalue('bucket')}/raced"
+    source = build_run(open_store(uri), [make_iaf()]).manifest
+    # Each has a store of its own, as it would in a process of its own, and all have planned before any has written.
+    plans = [(store, plan(store, source)) for store in [open_store(uri) for _ in range(64)]]
+    start = threading.Barrier(len(plans))
+    manifests: list[Manifest] = []
+    errors: list[Exception] = []
+
+    def coordinate(store: Store, planned: Plan) -> None:
+        start.wait(120)
+        try:
+            manifests.append(run_plan(store, planned, Inline(store), quiet=True))
+        except Exception as error:  # noqa: BLE001 - whatever it is, there must be none
+            errors.append(error)
+
+    threads = [threading.Thread(target=coordinate, args=each) for each in plans]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert [manifest.complete for manifest in manifests] == [True] * 64
+    statuses = Counter(outcome.status for manifest in manifests for outcome in manifest.outcomes)
+    assert statuses == {"done": 1, "found": 63}
+    assert len({str((manifest.result, manifest.outcomes[0].outputs)) for manifest in manifests}) == 1
+    (written,) = open_store(uri).list("heartbeats/")
+    assert written.key == manifests[0].outcomes[0].outputs[0].key
 
 
 @pytest.mark.parametrize(
