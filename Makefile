@@ -6,7 +6,7 @@ STORE ?= store
 # One place for temporary pip noise: nothing on success, everything on failure.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test integration check docs bench clean
+.PHONY: help demo test integration check docs lock audit bench clean
 .DELETE_ON_ERROR:
 
 help:  ## Say what there is to type.
@@ -37,6 +37,15 @@ check: .venv/dev  ## Lint, types and import contracts: what needs no running.
 docs: .venv/docs  ## Build the documentation as a site, strictly, into build/site.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
+lock: .venv/dev  ## Write requirements.lock anew, from pyproject.toml and constraints.txt.
+	$(BIN)/uv pip compile pyproject.toml --extra coordinator --extra verify --extra infra --universal \
+	  --python-version 3.11 --constraint constraints.txt --generate-hashes --no-emit-index-url --no-annotate \
+	  --custom-compile-command 'make lock' --quiet --output-file requirements.lock
+
+audit: .venv/python  ## Ask a database of known weaknesses about what is locked; needs a network.
+	$(PIP) uv
+	$(BIN)/uvx pip-audit@2.10.1 --requirement requirements.lock --require-hashes --disable-pip
+
 bench: .venv/dev  ## Measure what the documentation quotes; labels and templates want ../shared/data.
 	$(BIN)/python -m benchmarks.heartbeat
 	$(BIN)/python -m benchmarks.encodings
@@ -48,11 +57,18 @@ bench: .venv/dev  ## Measure what the documentation quotes; labels and templates
 	$(BIN)/python -m benchmarks.template_stage
 	$(BIN)/python -m benchmarks.template_stage --rounds
 	$(BIN)/python -m benchmarks.template_stage --map
+	$(BIN)/python -m benchmarks.dispatch
 	$(BIN)/python -m benchmarks.fan_out
+	$(BIN)/python -m benchmarks.stragglers
+	$(BIN)/python -m benchmarks.run_chaos
+	$(BIN)/python -m benchmarks.run_chaos --executor local
+	$(BIN)/python -m benchmarks.planning
+	$(BIN)/python -m benchmarks.simulation
 	$(BIN)/python -m benchmarks.upload --only clients movers tls losses drain compress
 	$(BIN)/python -m benchmarks.upload_chaos
 	$(BIN)/python -m benchmarks.cold_start
 	$(BIN)/python -m benchmarks.cost
+	$(BIN)/python -m benchmarks.start_up
 
 clean:  ## Remove environments and caches; never a store.
 	rm -rf .venv .cache build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -44,20 +44,28 @@ PART = base64.b64encode(bytes(range(256)) * 32).decode()
 EVENT = json.dumps({"task": {"chunk_id": "00000", "params": "x" * 900}, "source_uri": "s3://a", "target_uri": "s3://a"})
 
 
-def serve(folder: Path, delay_s: float) -> None:
-    """Be the endpoint, until killed."""
-    answer = json.dumps({"outcome": OUTCOME, "part": PART}).encode()
+Behave = Callable[[bytes], tuple[float, bytes]]
+"""An event to how long its answer takes, and the answer, head and all."""
+
+
+def answer_well() -> bytes:
+    """Return the answer of a function that did its task."""
+    body = json.dumps({"outcome": OUTCOME, "part": PART}).encode()
     head = f"HTTP/1.1 200 OK\r\nX-Amz-Log-Result: {base64.b64encode(TAIL.encode()).decode()}\r\n"
-    whole = f"{head}Content-Length: {len(answer)}\r\n\r\n".encode() + answer
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def serve(folder: Path, behave: Behave) -> None:
+    """Be the endpoint, until killed."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
                 lines = (await reader.readuntil(b"\r\n\r\n")).lower().split(b"\r\n")
                 sizes = [int(line.split(b":")[1]) for line in lines if line.startswith(b"content-length:")]
-                await reader.readexactly(sum(sizes))
+                delay_s, answer = behave(await reader.readexactly(sum(sizes)))
                 await asyncio.sleep(delay_s)
-                writer.write(whole)
+                writer.write(answer)
                 await writer.drain()
         except (asyncio.IncompleteReadError, OSError):
             writer.close()
@@ -174,28 +182,34 @@ def ours(url: str, cert: str, n_most: int, make: Callable[[Any], Any] | None = N
 
     from coordinator.cli import coordinator  # noqa: PLC0415
     from coordinator.executors.aws_lambda import LambdaExecutor  # noqa: PLC0415
+    from coordinator.executors.backup import BACKUPS  # noqa: PLC0415
     from coordinator.executors.fly import Flyer  # noqa: PLC0415
     from coordinator.executors.invoke import Endpoint  # noqa: PLC0415
     from lambdas.stages import find_stage  # noqa: PLC0415
-    from mycelium.manifest import ObjectRef  # noqa: PLC0415
-    from mycelium.schema import Provenance, Row  # noqa: PLC0415
-    from mycelium.task import Task  # noqa: PLC0415
 
     find_stage("heartbeat")
     clients = [coordinator, boto3.client("s3")]  # what a run has open beside
-    of, ref = Provenance("gsm8k", "GSM8K", "t@0"), ObjectRef("iaf", "iaf/gsm8k-0123456789ab/00000.parquet", 1, "0" * 64)
     endpoint = Endpoint(url, "us-east-1", Credentials("a", "b"), cert)
     invoker = make(endpoint) if make else Flyer(endpoint, 330)
-    executor = LambdaExecutor(invoker, "mycelium-heartbeat", "mycelium-reduce", n_most)
+    executor = LambdaExecutor(invoker, "mycelium-heartbeat", "mycelium-reduce", n_most, backups=BACKUPS)
 
     def run(n: int) -> None:
-        params: Row = {"threshold": 0.5, "note": "x" * 400}
-        tasks = [Task(f"{i:05d}", "gsm8k-0123456789ab", "heartbeat", params, (ref,), of, of) for i in range(n)]
-        statuses = [result.outcome.status for result in executor.run(tasks, "s3://a", "s3://a")]
+        statuses = [result.outcome.status for result in executor.run(make_tasks(n), "s3://a", "s3://a")]
         assert statuses == ["done"] * n
         assert clients
 
     return run
+
+
+def make_tasks(n: int) -> list[Any]:
+    """Return tasks as a run has them, an event of 1 KB each."""
+    from mycelium.manifest import ObjectRef  # noqa: PLC0415 - each way pays for its own imports
+    from mycelium.schema import Provenance, Row  # noqa: PLC0415
+    from mycelium.task import Task  # noqa: PLC0415
+
+    of, ref = Provenance("gsm8k", "GSM8K", "t@0"), ObjectRef("iaf", "iaf/gsm8k-0123456789ab/00000.parquet", 1, "0" * 64)
+    params: Row = {"threshold": 0.5, "note": "x" * 400}
+    return [Task(f"{i:05d}", "gsm8k-0123456789ab", "heartbeat", params, (ref,), of, of) for i in range(n)]
 
 
 WAYS: dict[str, tuple[Callable[[str, str, int], Way], str | None]] = {
@@ -253,7 +267,8 @@ def main() -> None:
         what, where = asked.part
         folder = Path(where)
         if what == "serve":
-            serve(folder, asked.delay)
+            answer = answer_well()
+            serve(folder, lambda _event: (asked.delay, answer))
         else:
             measure(what, f"https://127.0.0.1:{(folder / 'port').read_text()}", str(folder / "cert.pem"), asked.n)
         return
@@ -266,7 +281,7 @@ def main() -> None:
         make_certificate(Path(made))
         with subprocess.Popen([*me, "serve", made]) as server:
             try:
-                _wait_for(Path(made) / "port")
+                wait_for(Path(made) / "port")
                 for _ in range(asked.rounds):
                     for name in ways:
                         environment = {**os.environ, **credentials}
@@ -277,7 +292,8 @@ def main() -> None:
     print_fan_out(found, asked.n, asked.delay)
 
 
-def _wait_for(path: Path) -> None:
+def wait_for(path: Path) -> None:
+    """Wait until the stub has said where it is."""
     for _ in range(300):
         if path.exists():
             return

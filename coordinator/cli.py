@@ -17,6 +17,7 @@ from coordinator.options import complete_run, executor_options, max_cost_option,
 from coordinator.pairs.cli import export_pairs
 from coordinator.pipeline.cli import run_pipeline
 from coordinator.report.cli import report
+from coordinator.simulate.cli import simulate
 from coordinator.storekeeping.cli import export_run, gc, import_run, verify
 from lambdas.stages import find_stage, stage_names
 from mycelium.command import EXIT_SOME_FAILED, CommandGroup, json_option, open_observer, run_command, store_option
@@ -198,6 +199,7 @@ def _run_stage(stage: "Stage[Any]", values: dict[str, Any]) -> int:
         values["deployment"],
         max_workers=values["max_workers"],
         max_concurrency=values["max_concurrency"],
+        backups=values["backups"],
         observer=observer,
     )
     source, reference = _split_input(values["input_run"], values["store"] or chosen.store)
@@ -216,9 +218,10 @@ def _run_stage(stage: "Stage[Any]", values: dict[str, Any]) -> int:
         reducer=chosen.reducer,
         quiet=values["quiet"],
         until=Until(policy, allowance=ahead.limit),
+        watch=chosen.watch,
         observer=observer,
     )
-    tell.tell_run(manifest, as_json=values["as_json"], silent=observer.owns_stdout)
+    tell.tell_run(manifest, as_json=values["as_json"], silent=observer.owns_stdout, store=target.uri)
     return 0 if manifest.complete else EXIT_SOME_FAILED
 
 
@@ -279,7 +282,7 @@ def status(run: str, deployment: str | None, store: str | None, as_json: bool) -
             raise
         tell.tell_cut_off(run, len(written), as_json=as_json)
         return EXIT_SOME_FAILED
-    tell.tell_run(manifest, as_json=as_json)
+    tell.tell_run(manifest, as_json=as_json, store=opened.uri)
     return 0 if manifest.complete else EXIT_SOME_FAILED
 
 
@@ -300,7 +303,7 @@ def attach(run: str, deployment: str, quiet: bool, store: str | None, as_json: b
 
     opened = _open_deployed(deployment, store)
     manifest = attach_run(opened, run.rstrip("/").rpartition("/")[2], deployment, quiet=quiet)
-    tell.tell_run(manifest, as_json=as_json)
+    tell.tell_run(manifest, as_json=as_json, store=opened.uri)
     return EXIT_SOME_FAILED if manifest.failed else 0
 
 
@@ -363,6 +366,7 @@ for command in (
     run_pipeline,
     plan,
     prices,
+    simulate,
     run_task_here,
     retry,
     logs,

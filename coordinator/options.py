@@ -74,9 +74,18 @@ def executor_options() -> list[click.Option]:
             show_default=True,
             help="Where the tasks run: this machine, Lambda, or Lambda behind a state machine that outlives this one.",
         ),
-        click.Option(["--max-workers"], type=click.IntRange(1), help="Processes, locally. Default: one for each core."),
+        click.Option(
+            ["--max-workers"],
+            type=click.IntRange(1),
+            help="Processes, locally. Default: as many as pay, up to one for each core, as far as memory goes.",
+        ),
         click.Option(
             ["--max-concurrency"], type=click.IntRange(1, 10_000), help="Tasks in flight, on Lambda. Default: 1,000."
+        ),
+        click.Option(
+            ["--backups/--no-backups"],
+            default=None,
+            help="On Lambda: call again what takes over twice the usual time, one chunk in ten at most. Default: yes.",
         ),
         click.Option(
             ["--max-failures"],

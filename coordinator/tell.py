@@ -1,6 +1,7 @@
 """What commands print: a few lines for people, or JSON for machines."""
 
 import dataclasses
+import shlex
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -12,12 +13,15 @@ import msgspec
 from coordinator.cost.actual import actual_cost, describe_cost
 from coordinator.cost.prices import read_prices
 from coordinator.cost.tell import list_expected, tell_cost
+from coordinator.headline import measure_run
 from coordinator.inspect import Look
 from mycelium.command import make_printable
 from mycelium.manifest import Manifest
 from mycelium.progress import format_seconds
 from mycelium.schema import Row
+from mycelium.settings import read_settings
 from mycelium.stage import Stage
+from mycelium.store import open_store
 
 if TYPE_CHECKING:  # it would bring in the executors, for every command
     from coordinator.attach import RunLook
@@ -93,10 +97,17 @@ def _tell_expected(ahead: "Ahead") -> None:
     click.echo(f"(from … to …: one time in ten it is below, one time in ten above; prices of {ahead.prices.of})")
 
 
-def tell_run(manifest: Manifest, *, as_json: bool, silent: bool = False) -> None:
-    """Say how a run stands and what came out; if `silent`, its failures alone, for standard output is another's."""
+def tell_run(manifest: Manifest, *, as_json: bool, silent: bool = False, store: str | None = None) -> None:
+    """Say how a run stands and what came out.
+
+    Args:
+        manifest: the run's.
+        as_json: say it as one JSON document.
+        silent: say its failures alone, for standard output is another's.
+        store: the URI of where it is, for the commands that are named.
+    """
     if silent:
-        _tell_failures(manifest)
+        _tell_failures(manifest, store)
         return
     if as_json:
         say_json(_summary(manifest))
@@ -105,7 +116,7 @@ def tell_run(manifest: Manifest, *, as_json: bool, silent: bool = False) -> None
     state = "complete" if manifest.complete else "not complete"
     click.echo(
         f"{manifest.stage} {manifest.run_id}: {state}, {done['done'] + done['found']} of {manifest.n_chunks} chunks "
-        f"({done['found']} there before), {done['failed']} failed, {format_seconds(manifest.wall_s)}"
+        f"({done['found']} there before), {done['failed']} failed; {measure_run(manifest, read_prices()).describe()}"
     )
     costs = _sum_costs(manifest)
     if costs["billed_ms"]:
@@ -113,21 +124,27 @@ def tell_run(manifest: Manifest, *, as_json: bool, silent: bool = False) -> None
             f"{costs['invocations']} invocations ({costs['retries']} retries), {costs['cold_starts']} cold starts, "
             f"{costs['billed_ms'] / 1000:.1f} s billed, {costs['memory_mb']} MB used at most"
         )
+    if "backups_started" in manifest.notes:
+        click.echo(
+            f"{manifest.notes['backups_started']} backups of what took long, {manifest.notes['backups_won']} of them "
+            "answered first; what they overtook is billed to its end, and counted here as far as it had come"
+        )
     tell_cost(actual_cost(manifest, read_prices()))
     for name, rows in manifest.result.items():
         click.echo(f"\n{name.replace('_', ' ')}")
         click.echo(format_table(rows[:MAX_ROWS]))
         if len(rows) > MAX_ROWS:
             click.echo(f"… and {len(rows) - MAX_ROWS} more, with --json")
-    _tell_failures(manifest)
+    _tell_failures(manifest, store)
 
 
-def _tell_failures(manifest: Manifest) -> None:
+def _tell_failures(manifest: Manifest, store: str | None) -> None:
+    at = _store_option(store)
     failed = manifest.failed
     kinds = Counter(outcome.error_kind for outcome in failed)
     for kind, count in kinds.most_common():
         one = next(outcome.chunk_id for outcome in failed if outcome.error_kind == kind)
-        again = f"python -m coordinator run-task {manifest.stage} {one} --run {manifest.run_id} --pdb"
+        again = f"python -m coordinator run-task {manifest.stage} {one} --run {manifest.run_id}{at} --pdb"
         click.echo(f"{count} failed by {kind}; see one: `{again}`", err=True)
     _name_some([f"failed: chunk {outcome.chunk_id}: {outcome.error}" for outcome in failed], "failed chunks")
     if "stopped" in manifest.notes:
@@ -138,7 +155,14 @@ def _tell_failures(manifest: Manifest) -> None:
             err=True,
         )
     if failed:
-        click.echo(f"`python -m coordinator retry {manifest.run_id}` runs what is missing again", err=True)
+        click.echo(f"`python -m coordinator retry {manifest.run_id}{at}` runs what is missing again", err=True)
+
+
+def _store_option(uri: str | None) -> str:
+    """Return the option that names a store; nothing for the one that is opened without it."""
+    usual = read_settings().store
+    usual = usual.rstrip("/") if usual.startswith("s3://") else open_store(usual).uri
+    return "" if uri is None or uri == usual else f" --store {shlex.quote(uri)}"
 
 
 def _name_some(lines: Sequence[str], what: str) -> None:
@@ -192,7 +216,7 @@ def tell_runs(runs: Sequence[tuple[str, Manifest]], *, as_json: bool) -> None:
             "finished": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(manifest.finished_s)),
             "complete": manifest.complete,
             "chunks": manifest.n_chunks,
-            "failed": len(manifest.failed),
+            "failed": manifest.n_failed,
             "origin": manifest.provenance.origin,
             "teacher": manifest.provenance.teacher,
         }
@@ -239,9 +263,7 @@ def _summary(manifest: Manifest) -> dict[str, object]:
         "complete": manifest.complete,
         "chunks": manifest.n_chunks,
         "failed": [{"chunk": o.chunk_id, "error": o.error, "kind": o.error_kind} for o in manifest.failed],
-        "wall_s": manifest.wall_s,
-        "task_s": sum(outcome.wall_s for outcome in manifest.outcomes),
-        "bytes_read": sum(outcome.bytes_read for outcome in manifest.outcomes),
+        **dataclasses.asdict(measure_run(manifest, read_prices())),
         **_sum_costs(manifest),
         "cost": describe_cost(actual_cost(manifest, read_prices())),
         "result": manifest.result,
@@ -255,7 +277,8 @@ def _sum_costs(manifest: Manifest) -> dict[str, int]:
     tried = [outcome for outcome in outcomes if outcome.attempts]
     return {
         "invocations": sum(outcome.attempts for outcome in tried),
-        "retries": sum(outcome.attempts - 1 for outcome in tried),
+        "retries": sum(outcome.attempts - 1 - outcome.backups for outcome in tried),
+        "backups": sum(outcome.backups for outcome in tried),
         "cold_starts": sum(outcome.cold for outcome in outcomes),
         "billed_ms": sum(outcome.billed_ms for outcome in outcomes),
         "memory_mb": max((outcome.memory_mb for outcome in outcomes), default=0),

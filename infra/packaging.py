@@ -29,6 +29,7 @@ from typing import Self
 
 import uv
 
+from infra.lock import LOCK, read_lock, with_hashes
 from infra.options import Architecture
 from mycelium.errors import UserInputError
 
@@ -199,9 +200,13 @@ def _runs(interpreter: Path) -> bool:
 
 
 def _constraints() -> list[str]:
-    """What is installed here, as uv's constraints: the packages of the packages are of the tested versions, too."""
+    """What is installed here, as uv's constraints: the packages of the packages are of the tested versions, too.
+
+    Of what the lock has in that version, uv takes only files of the lock's digests.
+    """
     installed = importlib.metadata.distributions()
-    return sorted({f"{found.name}=={found.version}" for found in installed if "+" not in found.version})
+    pins = sorted({f"{found.name}=={found.version}" for found in installed if "+" not in found.version})
+    return with_hashes(pins, read_lock(LOCK.read_text()))
 
 
 def _zip_packages(path: Path, name: str, pins: list[str], target: Target, compiler: Path | None) -> None:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Protocol
 
@@ -20,7 +21,8 @@ from mycelium.events import End, Observer
 from mycelium.failures import FailureCount, FailurePolicy
 from mycelium.fit import Rounds, look_for_artifact, put_artifact
 from mycelium.logs import count_written
-from mycelium.manifest import Manifest, ObjectRef, Outcome, digest, write_manifest
+from mycelium.manifest import IN_ONE, Manifest, ObjectRef, Outcome, digest, write_manifest
+from mycelium.packed import Packed
 from mycelium.plan import Plan, read_finished
 from mycelium.progress import Progress, ShowsProgress, show_progress
 from mycelium.reduce import PartTree, Reducer
@@ -177,7 +179,7 @@ class _Running:
     watch: Watch | None
     quiet: bool
     observer: Observer
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: Packed[Outcome] = field(default_factory=lambda: Packed(Outcome, order=attrgetter("chunk_id")))
     fitted: _Fitted = field(default_factory=_Fitted)
     asked: Counter[str] = field(default_factory=Counter)
     held_back: str | None = None
@@ -185,7 +187,7 @@ class _Running:
 
     def run(self) -> Manifest:
         for outcome in self.plan.lost:
-            self.observer.ended(self.plan, outcome)
+            self._take(outcome)
         try:
             manifest = self._run()
         except KeyboardInterrupt:
@@ -199,8 +201,7 @@ class _Running:
         return manifest
 
     def _tell_end(self, end: End, reason: str = "") -> None:
-        outcomes = (*self.plan.lost, *self.outcomes)
-        self.observer.finished(self.plan, outcomes, time.monotonic() - self.started_s, end, reason)
+        self.observer.finished(self.plan, self.outcomes, time.monotonic() - self.started_s, end, reason)
 
     def _run(self) -> Manifest:
         plan, tree = self.plan, PartTree(self.plan.stage, self.store, self.plan.run_id, self.reducer)
@@ -213,7 +214,7 @@ class _Running:
             for outcome in error.outcomes:
                 if isinstance(outcome, Outcome):
                     self._take(outcome)
-            if not self.outcomes and not plan.lost:
+            if not self.outcomes:
                 raise
             return self._finish({})
         except KeyboardInterrupt:
@@ -259,7 +260,10 @@ class _Running:
     def _map(self, tree: PartTree) -> str | None:
         """Run the tasks; return why the run is to end before its time, or None."""
         plan = self.plan
-        tasks = [task if task.found else replace(task, broadcast=self.fitted.ref) for task in plan.tasks]
+        tasks = plan.tasks
+        if self.fitted.ref is not None:
+            given = self.fitted.ref
+            tasks = [task if task.found else replace(task, broadcast=given) for task in tasks]
         failures = FailureCount(self.until.policy, plan.n_chunks)
         with self.show(plan.stage.name, len(tasks) + len(plan.lost), quiet=self.quiet) as progress:
             progress.failures.update(outcome.error_kind or "?" for outcome in plan.lost)
@@ -311,7 +315,8 @@ class _Running:
 
     def _finish(self, result: Result, gathered: tuple[ObjectRef, ...] = (), stopped: str | None = None) -> Manifest:
         plan = self.plan
-        by_id = {outcome.chunk_id: outcome for outcome in (*plan.lost, *self.outcomes)}
+        in_order = self.outcomes.in_order()
+        outcomes = tuple(in_order) if len(self.outcomes) <= IN_ONE else Packed(Outcome, in_order)
         manifest = Manifest(
             run_id=plan.run_id,
             provenance=plan.provenance,
@@ -323,9 +328,9 @@ class _Running:
             inputs=plan.inputs,
             finished_s=time.time(),
             wall_s=time.monotonic() - self.started_s,
-            complete=sum(outcome.status != "failed" for outcome in by_id.values()) == plan.n_chunks,
+            complete=sum(outcome.status != "failed" for outcome in outcomes) == plan.n_chunks,
             n_chunks=plan.n_chunks,
-            outcomes=tuple(by_id[chunk_id] for chunk_id in sorted(by_id)),
+            outcomes=outcomes,
             result=result,
             notes=({} if self.watch is None else self.watch.notes())
             | (dict(self.asked) if self.asked["fit_billed_ms"] else {})  # of its tasks there are no outcomes
@@ -334,8 +339,7 @@ class _Running:
             fit=self.fitted.ref,
             trace_id=self.observer.trace_id,
         )
-        write_manifest(self.store, manifest, plan.stage.writes)
-        return manifest
+        return write_manifest(self.store, manifest, plan.stage.writes)
 
 
 @contextlib.contextmanager

@@ -179,7 +179,8 @@ def map_chunk(
 
 def describe_error(error: BaseException) -> str:
     """Return an error as one line of at most 500 characters."""
-    return ((str(error).strip() or repr(error)).splitlines() or [""])[0][:500]
+    line = ((str(error).strip() or repr(error)).splitlines() or [""])[0][:500]
+    return line.encode(errors="replace").decode()  # half a surrogate pair can't be written, and nor could the manifest
 
 
 def peak_memory_mb() -> float:
@@ -202,10 +203,13 @@ def keep_heap() -> None:
     np.empty(30 << 20, np.uint8)
 
 
+_IPC = pa.ipc.IpcWriteOptions()  # given, or Arrow looks into the environment for each part
+
+
 def encode_part(table: pa.Table) -> bytes:
     """Return a part as an Arrow IPC stream."""
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
+    with pa.ipc.new_stream(sink, table.schema, options=_IPC) as writer:
         writer.write_table(table.combine_chunks())
     return bytes(sink.getvalue())
 

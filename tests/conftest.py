@@ -1,15 +1,18 @@
 """Fixtures that many rooms' tests share."""
 
+import importlib.util
 import os
 import signal
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
 from hypothesis import HealthCheck, settings
+from moto.s3.responses import S3Response
 from moto.server import ThreadedMotoServer
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -26,6 +29,10 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # Nor does Triton, where it is installed, look for a GPU that is not there: it interprets its kernels on the CPU.
 if not Path("/dev/nvidiactl").exists():
     os.environ.setdefault("TRITON_INTERPRET", "1")
+
+# On a Python that torch has no build for, or without the extra, the rest is tested: CONTRIBUTING.md says where it was.
+NEED_TORCH = ["gpu_workers", "mycelium/signals/test_rounding.py", "samples", "test_readme.py", "test_two_ways.py"]
+collect_ignore = [] if importlib.util.find_spec("torch") or "CI" in os.environ else NEED_TORCH
 
 # A busy machine is slow, and no test may fail for that.
 settings.register_profile(
@@ -57,11 +64,24 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneLoca
 @pytest.fixture(scope="session")
 def s3_endpoint() -> Iterator[str]:
     """A real S3 endpoint over HTTP, on the loopback address."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(S3Response, "put_object", _one_at_a_time(S3Response.put_object))
+        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        server.start()
+        host, port = server.get_host_and_port()
+        yield f"http://{host}:{port}"
+        server.stop()
+
+
+def _one_at_a_time(put: Callable[[S3Response], Any]) -> Callable[[S3Response], Any]:
+    """Make a conditional put one step, as it is on S3: moto looks whether the object is there, and then writes it."""
+    lock = threading.Lock()
+
+    def put_object(self: S3Response) -> Any:
+        with lock:
+            return put(self)
+
+    return put_object
 
 
 @pytest.fixture

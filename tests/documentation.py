@@ -14,6 +14,7 @@ import click
 from botocore import xform_name
 
 from coordinator.cli import coordinator
+from front_door.cli import make_front_door
 from gpu_workers.cli import gpu_workers
 
 ROOT = Path(__file__).parents[1]
@@ -24,6 +25,7 @@ GENERATED = "<!-- Made by "
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
     ROOT / "samples" / "teacher" / "README.md",
     *sorted(page for page in (ROOT / "docs").rglob("*.md") if GENERATED not in page.read_text()),
     *sorted((ROOT / "docs").rglob("*.ipynb")),
@@ -106,7 +108,7 @@ def _check_python(words: list[str]) -> None:
 
 
 def _check_mycelium(words: list[str]) -> None:
-    _parse(gpu_workers, words[1:]) if words[0] == "gpu" else _parse(coordinator, words)
+    _parse(make_front_door(), words)
 
 
 def _parse(command: click.Command, words: list[str]) -> None:

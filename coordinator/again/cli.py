@@ -46,9 +46,10 @@ def retry(run: str, *, max_cost: float | None, quiet: bool, store: str | None, a
         reducer=chosen.reducer,
         quiet=quiet,
         until=Until(policy, allowance=ahead.limit),
+        watch=chosen.watch,
         observer=observer,
     )
-    tell.tell_run(manifest, as_json=as_json, silent=observer.owns_stdout)
+    tell.tell_run(manifest, as_json=as_json, silent=observer.owns_stdout, store=opened.uri)
     return 0 if manifest.complete else EXIT_SOME_FAILED
 
 

@@ -5,8 +5,8 @@ objects it wrote. The rest is derived:
 
 - a function has the memory that its stage asks for now, on arm64;
 - an attempt reads one object of each run that the manifest names as input, and the artifact of a fit (two requests for
-  a task of one input and one output, counted in `tests/lambdas/test_handler.py`); where a stage reads a part of its
-  input, such as one head, it makes a few ranged requests more;
+  a task of one input and one output, counted in `tests/lambdas/test_handler.py`); a stage that reads a part of its
+  first input, some columns or one head, asks for the foot of the file first (one request more, of large files two);
 - a chunk that was there already is read once, and not written;
 - to plan the run took a listing for every 1,000 keys of each run read and of the outputs, and its record a PUT for each
   dataset written;
@@ -20,12 +20,17 @@ Lambda.
 
 import math
 from collections.abc import Mapping
+from typing import Any
+
+import msgspec
 
 from coordinator.cost.prices import LIST_PRICES, PriceTable
 from coordinator.cost.usage import Cost, Usage, add_usages
 from lambdas.stages import find_stage, stage_names
 from mycelium.manifest import Manifest, Outcome
 from mycelium.reduce import MANY_PARTS, STORED_FAN_IN
+from mycelium.schema import Row
+from mycelium.stage import Stage
 from mycelium.store.base import PAGE_SIZE
 
 CLOUD = {"lambda", "step-functions"}
@@ -43,30 +48,35 @@ def actual_cost(manifest: Manifest, prices: PriceTable = LIST_PRICES) -> Cost:
     """
     if manifest.executor not in CLOUD or manifest.stage not in stage_names():
         return Cost(Usage(), prices)
-    memory_mb = find_stage(manifest.stage).memory_mb
-    tasks = add_usages(count_task(manifest, outcome, memory_mb) for outcome in manifest.outcomes)
-    return Cost(tasks + _count_rest(manifest), prices, tuple(_name_unknown(manifest)))
+    stage = find_stage(manifest.stage)
+    n_reads = count_reads(stage, manifest.params, len(manifest.inputs)) + (manifest.fit is not None)
+    each = (count_outcome(outcome, manifest.executor, stage.memory_mb, n_reads) for outcome in manifest.outcomes)
+    return Cost(add_usages(each) + _count_rest(manifest, n_reads), prices, tuple(_name_unknown(manifest)))
 
 
-def count_task(manifest: Manifest, outcome: Outcome, memory_mb: int) -> Usage:
-    """Return what one chunk used.
+def count_reads(stage: Stage[Any], params: Row, n_inputs: int) -> int:
+    """Return how many requests an attempt makes to read its inputs.
 
     Args:
-        manifest: the run's.
-        outcome: the chunk's.
-        memory_mb: the memory of its function.
+        stage: whose task it is.
+        params: its parameters.
+        n_inputs: objects that it reads.
     """
-    return count_outcome(outcome, manifest.executor, memory_mb, len(manifest.inputs) + (manifest.fit is not None))
+    try:
+        is_everything = stage.select(msgspec.convert(params, type(stage.params), strict=False)).is_everything
+    except (msgspec.ValidationError, ValueError):  # parameters of another version
+        is_everything = stage.select(stage.params).is_everything
+    return n_inputs + (not is_everything)
 
 
-def count_outcome(outcome: Outcome, executor: str, memory_mb: int, n_inputs: int) -> Usage:
+def count_outcome(outcome: Outcome, executor: str, memory_mb: int, n_reads: int) -> Usage:
     """Return what one chunk used, as far as its outcome says.
 
     Args:
         outcome: the chunk's.
         executor: where it ran.
         memory_mb: the memory of its function.
-        n_inputs: objects that an attempt reads.
+        n_reads: requests by which an attempt reads its inputs.
     """
     if executor not in CLOUD or _never_ran(outcome):
         return Usage()
@@ -77,8 +87,8 @@ def count_outcome(outcome: Outcome, executor: str, memory_mb: int, n_inputs: int
     if executor == STEP_FUNCTIONS:
         # The coordinator reads what the state machine's functions wrote; what it took over has no attempts.
         tries = max(outcome.attempts, 1)
-        return Usage(gb_s, tries, tries * n_inputs + n_outputs, n_outputs, tries)
-    return Usage(gb_s, outcome.attempts, outcome.attempts * n_inputs, n_outputs)
+        return Usage(gb_s, tries, tries * n_reads + n_outputs, n_outputs, tries)
+    return Usage(gb_s, outcome.attempts, outcome.attempts * n_reads, n_outputs)
 
 
 def _never_ran(outcome: Outcome) -> bool:
@@ -89,11 +99,11 @@ def _never_ran(outcome: Outcome) -> bool:
     return outcome.status == "failed" and bool(outcome.attempts) and not outcome.billed_ms and not outcome.started_s
 
 
-def _count_rest(manifest: Manifest) -> Usage:
+def _count_rest(manifest: Manifest, n_reads: int) -> Usage:
     """Return what a run used beside its chunks: to plan, to be recorded, to be reduced where it lay."""
     listings = math.ceil(manifest.n_chunks / PAGE_SIZE) * (len(manifest.inputs) + 1)
     datasets = {ref.dataset for outcome in manifest.outcomes for ref in outcome.outputs}
-    rest = Usage(s3_puts=listings + len(datasets) + len(manifest.gathered)) + _count_fit(manifest)
+    rest = Usage(s3_puts=listings + len(datasets) + len(manifest.gathered)) + _count_fit(manifest, n_reads)
     if manifest.executor == STEP_FUNCTIONS:
         return rest + Usage(s3_gets=1, s3_puts=2, transitions=1)  # items.json and run.json, and the map itself
     if manifest.n_chunks > MANY_PARTS:
@@ -102,13 +112,13 @@ def _count_rest(manifest: Manifest) -> Usage:
     return rest
 
 
-def _count_fit(manifest: Manifest) -> Usage:
-    """Return what the rounds of a fit used in this invocation: each task reads its inputs and the question."""
+def _count_fit(manifest: Manifest, n_reads: int) -> Usage:
+    """Return what the rounds of a fit used: a task reads the question as it reads the artifact when it is mapped."""
     attempts, billed_ms = (manifest.notes.get(name, 0) for name in ("fit_attempts", "fit_billed_ms"))
     if not isinstance(attempts, int) or not isinstance(billed_ms, int):
         return Usage()
     gb_s = billed_ms / 1000 * find_stage(manifest.stage).memory_mb / 1024
-    return Usage(gb_s, attempts, attempts * (len(manifest.inputs) + 1))
+    return Usage(gb_s, attempts, attempts * n_reads)
 
 
 def _name_unknown(manifest: Manifest) -> list[str]:

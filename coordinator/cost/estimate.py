@@ -80,7 +80,8 @@ class Work:
 
     Attributes:
         sizes: the size of each task, in the evidence's unit.
-        n_inputs: objects that a task reads.
+        n_inputs: runs that are read.
+        n_reads: requests by which a task reads its inputs.
         n_outputs: objects that it writes.
         n_chunks: chunks of the run, those that are there already included.
         memory_mb: the memory of its stage's function.
@@ -88,6 +89,7 @@ class Work:
 
     sizes: Sequence[float]
     n_inputs: int
+    n_reads: int
     n_outputs: int
     n_chunks: int
     memory_mb: int
@@ -228,7 +230,7 @@ def count_work(executor: str, work: Work, task_s: float) -> Usage:
     usage = Usage(
         gb_s=task_s * work.memory_mb / 1024,
         lambda_requests=n_tasks,
-        s3_gets=n_tasks * work.n_inputs,
+        s3_gets=n_tasks * work.n_reads,
         s3_puts=n_tasks * work.n_outputs + listings + work.n_outputs,
     )
     if executor == STEP_FUNCTIONS and n_tasks:

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from coordinator.cost.actual import CLOUD, STEP_FUNCTIONS, count_outcome
+import msgspec
+
+from coordinator.cost.actual import CLOUD, STEP_FUNCTIONS, count_outcome, count_reads
 from coordinator.cost.estimate import Expected, Work, expect_cloud, expect_local
 from coordinator.cost.evidence import Evidence, History, probe, read_history, size_task
 from coordinator.cost.limit import ENOUGH, CostLimit
@@ -73,7 +75,14 @@ class Ahead:
 def find_work(plan: Plan) -> Work:
     """Return what is left to do of a plan."""
     sizes = [size_task(task) for task in plan.tasks if not task.found]
-    return Work(sizes, len(plan.inputs), len(plan.stage.writes), plan.n_chunks, plan.stage.memory_mb)
+    return Work(
+        sizes, len(plan.inputs), _count_reads(plan), len(plan.stage.writes), plan.n_chunks, plan.stage.memory_mb
+    )
+
+
+def _count_reads(plan: Plan) -> int:
+    reads = count_reads(plan.stage, msgspec.to_builtins(plan.params), len(plan.inputs))
+    return reads + (plan.stage.fit is not None)
 
 
 def expect_plan(plan: Plan, history: History, probed: Evidence | None, places: Places) -> list[Expected]:
@@ -136,16 +145,16 @@ def make_limit(
     """
     if limit_usd is None or executor not in CLOUD:
         return None
-    memory_mb, n_inputs = plan.stage.memory_mb, len(plan.inputs) + (plan.stage.fit is not None)
+    memory_mb, n_reads = plan.stage.memory_mb, _count_reads(plan)
     n_outputs = len(plan.stage.writes)
 
     def price_of(gb_s: float) -> float:
-        used = Usage(gb_s, 1, n_inputs + n_outputs, n_outputs, 1.0 if executor == STEP_FUNCTIONS else 0.0)
+        used = Usage(gb_s, 1, n_reads + n_outputs, n_outputs, 1.0 if executor == STEP_FUNCTIONS else 0.0)
         return Cost(used, prices).usd
 
     limit = CostLimit(
         limit_usd,
-        make_pricer(executor, memory_mb, n_inputs, prices),
+        make_pricer(executor, memory_mb, n_reads, prices),
         FULL_TRIES * price_of(plan.stage.timeout_s * memory_mb / 1024),
     )
     evidence = history.find_evidence(on_lambda=True)
@@ -155,13 +164,13 @@ def make_limit(
     return limit
 
 
-def make_pricer(executor: str, memory_mb: int, n_inputs: int, prices: PriceTable) -> Callable[[Outcome], float | None]:
+def make_pricer(executor: str, memory_mb: int, n_reads: int, prices: PriceTable) -> Callable[[Outcome], float | None]:
     """Return what says the cost of a task, in US dollars, or None where its platform does not say."""
 
     def price(outcome: Outcome) -> float | None:
         if executor == STEP_FUNCTIONS and outcome.status != "found" and not outcome.billed_ms:
             return None
-        return Cost(count_outcome(outcome, executor, memory_mb, n_inputs), prices).usd
+        return Cost(count_outcome(outcome, executor, memory_mb, n_reads), prices).usd
 
     return price
 

@@ -11,7 +11,8 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from coordinator.executors.adopt import ADOPT_HERE, adopt_outputs
+from coordinator.executors.adopt import ADOPT_HERE, adopt_outputs, yield_beside
+from coordinator.executors.backup import BackupRule, Backups
 from coordinator.executors.fan_out import Call, Crew, FanOut
 from coordinator.executors.invoke import Reply, judge_reply
 from coordinator.executors.retry import RETRY_TABLE, Failure, Kind, Table
@@ -19,6 +20,7 @@ from mycelium.errors import ChunkDamagedError, DeploymentError, InvocationError,
 from mycelium.events import Observer
 from mycelium.manifest import Outcome
 from mycelium.reduce import MANY_PARTS, Group, Part, StoredPart
+from mycelium.schema import Row
 from mycelium.task import Task, TaskResult
 from mycelium.wire import MAX_INLINE_ANSWER, MAX_INLINE_PART, Answer, ReduceCall, TaskCall, decode_answer
 
@@ -54,7 +56,7 @@ class LambdaExecutor:
 
     name = "lambda"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but four by name, each of another kind
         self,
         invoker: Invokes,
         function: str,
@@ -62,6 +64,7 @@ class LambdaExecutor:
         max_concurrency: int = MAX_CONCURRENCY,
         *,
         table: Table = RETRY_TABLE,
+        backups: BackupRule | None = None,
         sleep: Callable[[float], None] = time.sleep,
         observer: Observer | None = None,
     ) -> None:
@@ -73,13 +76,14 @@ class LambdaExecutor:
             reduce_function: the one that reduces parts.
             max_concurrency: the most invocations in flight.
             table: which failures are tried again.
+            backups: when an invocation that takes long is made a second time; None for never.
             sleep: waits between them.
             observer: is told of retries and of what is in flight, and knows the trace id.
         """
         self._invoker, self._function, self._reduce_function = invoker, function, reduce_function
         self._max_concurrency = max_concurrency
-        self._observer = observer or Observer()
-        self._more: dict[str, Any] = {"table": table, "sleep": sleep}
+        self._backups, self._observer = Backups(backups), observer or Observer()
+        self._more: dict[str, Any] = {"table": table, "backups": self._backups, "sleep": sleep}
 
     def run(self, tasks: Sequence[Task], source_uri: str, target_uri: str) -> Iterator[TaskResult]:
         """See `mycelium.run.Executor.run`.
@@ -88,12 +92,18 @@ class LambdaExecutor:
             DeploymentError: the function is gone, or may not be invoked.
         """
         found = [task for task in tasks if task.found]
-        if len(found) <= ADOPT_HERE:
-            yield from adopt_outputs(found, source_uri, target_uri)
-            tasks = [task for task in tasks if not task.found]
+        if not found or len(found) > ADOPT_HERE:
+            yield from self._invoke(tasks, source_uri, target_uri)
+            return
+        missing = [task for task in tasks if not task.found]
+        yield from yield_beside(
+            self._invoke(missing, source_uri, target_uri), adopt_outputs(found, source_uri, target_uri)
+        )
+
+    def _invoke(self, tasks: Sequence[Task], source_uri: str, target_uri: str) -> Iterator[TaskResult]:
+        """Invoke the function for each task."""
         if not tasks:
             return
-
         # Parts by the thousand are not fetched: they are reduced where they lie. But a fit has hundreds of rounds, and
         # a small answer that travels is cheaper than a PUT.
         max_inline = MAX_INLINE_PART if len(tasks) <= MANY_PARTS else MAX_INLINE_ANSWER if tasks[0].asks else 0
@@ -102,10 +112,7 @@ class LambdaExecutor:
             trace_id = self._observer.trace_id
             return msgspec.json.encode(TaskCall(task, source_uri, target_uri, None, max_inline, trace_id))
 
-        crew = self._invoker.fly(self._function, encode, _land)
-        fan_out = FanOut(crew, _get_failure, min(self._max_concurrency, len(tasks)), **self._more)
-        fan_out.traffic, fan_out.retried = self._observer.traffic, self._tell_retry
-        for invocation, landed in fan_out.run(tasks):
+        for invocation, landed in self._fan_out(self._function, tasks, encode, self._tell_retry):
             yield _conclude(invocation, landed)
 
     def _tell_retry(self, call: _Invocation, failure: Failure, wait_s: float) -> None:
@@ -119,10 +126,7 @@ class LambdaExecutor:
         def encode(group: Group) -> bytes:
             return msgspec.json.encode(ReduceCall(stage, group.keys, store_uri, group.out_key, group.asks))
 
-        crew = self._invoker.fly(self._reduce_function, encode, _land)
-        for call, landed in FanOut(crew, _get_failure, min(self._max_concurrency, len(groups)), **self._more).run(
-            groups
-        ):
+        for call, landed in self._fan_out(self._reduce_function, groups, encode):
             answer = landed.answer
             if landed.failure is not None or answer is None:
                 raise InvocationError(f"reduce of {len(call.item.keys)} parts of {stage}: {landed.failure}")
@@ -132,6 +136,33 @@ class LambdaExecutor:
                 yield StoredPart(answer.part_key)
             else:
                 raise InvocationError(f"reduce of {len(call.item.keys)} parts of {stage} answered no part")
+
+    def notes(self) -> Row:
+        """See `mycelium.run.Watch.notes`: how many backups were started and how many answered first, if any were."""
+        backups = self._backups
+        return {"backups_started": backups.started, "backups_won": backups.won} if backups.started else {}
+
+    def describe(self) -> str:
+        """See `mycelium.run.Watch.describe`."""
+        return f"{self._backups.started} backups" if self._backups.started else ""
+
+    def _fan_out(
+        self,
+        function: str,
+        items: Sequence[T],
+        encode: Callable[[T], bytes],
+        retried: Callable[[Call[T, _Landed], Failure, float], None] | None = None,
+    ) -> Iterator[tuple[Call[T, _Landed], _Landed]]:
+        """Invoke a function for each item.
+
+        A fit's questions and a reduce's groups have backups as chunks have: each of their rounds waits for its slowest,
+        and what they answer is the same, whoever does.
+        """
+        crew = self._invoker.fly(function, encode, _land)
+        fan_out = FanOut(crew, _get_failure, min(self._max_concurrency, len(items)), **self._more)
+        if retried is not None:
+            fan_out.traffic, fan_out.retried = self._observer.traffic, retried
+        return fan_out.run(items)
 
 
 def _land(reply: Reply) -> _Landed:
@@ -180,8 +211,10 @@ def _add_costs(outcome: Outcome, invocation: _Invocation, landed: _Landed) -> Ou
     return replace(
         outcome,
         attempts=invocation.attempts,
+        backups=invocation.backups,
         cold=any(report.init_ms > 0 for report in reports),
         init_ms=sum(report.init_ms for report in reports),
-        billed_ms=sum(report.billed_ms for report in reports),
+        # A call that was dropped goes on where it is, and is billed to its end: at least what it had taken by then.
+        billed_ms=sum(report.billed_ms for report in reports) + round(invocation.dropped_s * 1000),
         memory_mb=max(report.memory_mb for report in reports),
     )

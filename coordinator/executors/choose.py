@@ -9,6 +9,7 @@ from coordinator.cost.planned import make_pricer
 from coordinator.cost.prices import read_prices
 from coordinator.deployment import Deployment, find_deployment, make_client
 from coordinator.executors.aws_lambda import MAX_CONCURRENCY, Invokes, LambdaExecutor
+from coordinator.executors.backup import BACKUPS, BackupRule
 from coordinator.executors.fly import Flyer
 from coordinator.executors.invoke import READ_MARGIN_S, Invoker
 from coordinator.executors.local import LocalExecutor
@@ -16,7 +17,7 @@ from coordinator.executors.step_functions import StepFunctionsExecutor
 from mycelium.errors import UserInputError
 from mycelium.events import Observer
 from mycelium.reduce import Reducer
-from mycelium.run import Executor
+from mycelium.run import Executor, Watch
 from mycelium.stage import Stage
 
 SPARE_FILES = 64
@@ -33,11 +34,13 @@ class Chosen:
         executor: runs the tasks.
         reducer: reduces many or large parts; None for the coordinator.
         store: URI of the store to use where none is named; None for the settings'.
+        watch: what else the manifest is to say of the run; None for nothing.
     """
 
     executor: Executor
     reducer: Reducer | None = None
     store: str | None = None
+    watch: Watch | None = None
 
 
 def choose_executor(
@@ -47,6 +50,7 @@ def choose_executor(
     *,
     max_workers: int | None,
     max_concurrency: int | None,
+    backups: bool | None = None,
     observer: Observer | None = None,
 ) -> Chosen:
     """Make an executor.
@@ -57,15 +61,18 @@ def choose_executor(
         deployment: the deployment that the cloud executors use.
         max_workers: processes of the local executor.
         max_concurrency: tasks that the cloud executors have in flight.
+        backups: whether an invocation that takes long is made a second time; None for yes, where there are such.
         observer: is told of what they do, and knows the trace id.
 
     Raises:
-        UserInputError: a bound that the executor has not.
+        UserInputError: a bound, or backups, that the executor has not.
         DeploymentError: there is no such deployment, or it can't be used.
     """
     if name == "local":
         if max_concurrency is not None:
             raise UserInputError("--max-concurrency is for the cloud executors: give --max-workers")
+        if backups:
+            raise UserInputError("--backups is for the cloud executors: on one machine a duplicate is as slow")
         return Chosen(LocalExecutor(max_workers))
     if max_workers is not None:
         raise UserInputError(f"--max-workers is for the local executor: with --executor {name} give --max-concurrency")
@@ -74,16 +81,21 @@ def choose_executor(
     if observer is not None:
         n_inputs = len(stage.reads) + (stage.fit is not None)
         observer.price = make_pricer(name, stage.memory_mb, n_inputs, read_prices())
-    executor = make_lambda_executor(found, stage, in_flight, observer)
+    executor = make_lambda_executor(found, stage, in_flight, observer, None if backups is False else BACKUPS)
     store = f"s3://{found.bucket}"
     if name == "lambda":
-        return Chosen(executor, executor, store)
+        return Chosen(executor, executor, store, executor)
     trace_id = observer.trace_id if observer else ""
-    return Chosen(make_step_functions_executor(found, in_flight, executor, trace_id=trace_id), executor, store)
+    machine = make_step_functions_executor(found, in_flight, executor, trace_id=trace_id)
+    return Chosen(machine, executor, store, executor)
 
 
 def make_lambda_executor(
-    deployment: Deployment, stage: Stage[Any], max_concurrency: int, observer: Observer | None = None
+    deployment: Deployment,
+    stage: Stage[Any],
+    max_concurrency: int,
+    observer: Observer | None = None,
+    backups: BackupRule | None = BACKUPS,
 ) -> LambdaExecutor:
     """Make the executor that invokes a deployed stage's function."""
     observer = observer or Observer()
@@ -93,7 +105,10 @@ def make_lambda_executor(
         invoker: Invokes = Invoker(endpoint, max_concurrency, stage.timeout_s)
     else:
         invoker = Flyer(endpoint, stage.timeout_s + READ_MARGIN_S)
-    return LambdaExecutor(invoker, deployment.function, deployment.reduce_function, max_concurrency, observer=observer)
+    reduce_function = deployment.reduce_function
+    return LambdaExecutor(
+        invoker, deployment.function, reduce_function, max_concurrency, backups=backups, observer=observer
+    )
 
 
 def raise_file_limit(n_connections: int) -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from coordinator.executors.fan_out import Call
+from coordinator.executors.fan_out import Attempt
 from coordinator.executors.invoke import (
     CONNECT_TIMEOUT_S,
     Endpoint,
@@ -52,7 +52,7 @@ _CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
 class _Flight(Generic[T, R]):
     """One request on its way."""
 
-    call: Call[T, R]
+    attempt: Attempt[T, R]
     request: bytes
     sock: socket.socket
     phase: Literal["connecting", "shaking", "sending", "reading"]
@@ -137,22 +137,22 @@ class SocketCrew(Generic[T, R]):
         self._flyer, self._function, self._encode, self._land = flyer, function, encode, land
         self._selector = selectors.DefaultSelector()
         self._flights: dict[int, _Flight[T, R]] = {}
-        self._landed: deque[tuple[Call[T, R], R]] = deque()
+        self._landed: deque[tuple[Attempt[T, R], R]] = deque()
         self._swept_s = time.monotonic()
 
-    def start(self, call: Call[T, R], in_flight: int) -> None:
+    def start(self, attempt: Attempt[T, R], in_flight: int) -> None:
         """See `Crew.start`."""
         del in_flight
-        event = self._encode(call.item)
+        event = self._encode(attempt.call.item)
         failure = refuse_event(event)
         signed = None if failure else sign_invoke(self._flyer.endpoint, self._function, event)
         if failure or isinstance(signed, Failure):
-            self._landed.append((call, self._land(Reply(0, broken=failure or _as_failure(signed)))))
+            self._landed.append((attempt, self._land(Reply(0, broken=failure or _as_failure(signed)))))
             return
-        self._launch(call, _frame(signed, event), fresh=False)
+        self._launch(attempt, _frame(signed, event), fresh=False)
         self._pump(0.0)
 
-    def wait(self, timeout_s: float | None) -> tuple[Call[T, R], R] | None:
+    def wait(self, timeout_s: float | None) -> tuple[Attempt[T, R], R] | None:
         """See `Crew.wait`."""
         end_s = None if timeout_s is None else time.monotonic() + timeout_s
         while not self._landed:
@@ -162,6 +162,13 @@ class SocketCrew(Generic[T, R]):
             self._pump(left_s)
         return self._landed.popleft()
 
+    def drop(self, attempt: Attempt[T, R]) -> None:
+        """See `Crew.drop`; the function goes on to its end, and nobody hears of it."""
+        for flight in [flight for flight in self._flights.values() if flight.attempt is attempt]:
+            self._forget(flight)
+            flight.sock.close()
+        self._landed = deque(landed for landed in self._landed if landed[0] is not attempt)
+
     def dismiss(self) -> None:
         """See `Crew.dismiss`."""
         for flight in self._flights.values():
@@ -169,16 +176,16 @@ class SocketCrew(Generic[T, R]):
         self._flights.clear()
         self._selector.close()
 
-    def _launch(self, call: Call[T, R], request: bytes, *, fresh: bool) -> None:
+    def _launch(self, attempt: Attempt[T, R], request: bytes, *, fresh: bool) -> None:
         now = time.monotonic()
         sock = None if fresh else self._flyer.take_idle()
         if sock is not None:
-            flight = _Flight(call, request, sock, "sending", now, fresh=False)
+            flight = _Flight(attempt, request, sock, "sending", now, fresh=False)
         else:
             try:
-                flight = _Flight(call, request, self._flyer.connect(), "connecting", now, fresh=True)
+                flight = _Flight(attempt, request, self._flyer.connect(), "connecting", now, fresh=True)
             except OSError as error:
-                self._landed.append((call, self._land(_broken(Kind.SERVICE, f"can't connect: {error}"))))
+                self._landed.append((attempt, self._land(_broken(Kind.SERVICE, f"can't connect: {error}"))))
                 return
         self._flights[flight.sock.fileno()] = flight
         self._selector.register(flight.sock, selectors.EVENT_WRITE, flight)
@@ -241,16 +248,16 @@ class SocketCrew(Generic[T, R]):
             self._flyer.give_back(flight.sock)
         else:
             flight.sock.close()
-        self._landed.append((flight.call, self._land(reply)))
+        self._landed.append((flight.attempt, self._land(reply)))
 
     def _lose(self, flight: _Flight[T, R], why: str, kind: Kind = Kind.SERVICE) -> None:
         self._forget(flight)
         flight.sock.close()
         young = time.monotonic() - flight.started_s < IDLE_S  # older, its signature would soon be refused
         if not flight.fresh and young and kind is Kind.SERVICE:  # it had been closed while it was idle
-            self._launch(flight.call, flight.request, fresh=True)
+            self._launch(flight.attempt, flight.request, fresh=True)
         else:
-            self._landed.append((flight.call, self._land(_broken(kind, why))))
+            self._landed.append((flight.attempt, self._land(_broken(kind, why))))
 
     def _forget(self, flight: _Flight[T, R]) -> None:
         self._selector.unregister(flight.sock)

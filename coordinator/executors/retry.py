@@ -45,7 +45,7 @@ class Rule:
 Table = Mapping[Kind, Rule]
 
 RETRY_TABLE: Table = {
-    Kind.THROTTLED: Rule(60, 0.2, 20.0, "it never ran; the concurrency falls meanwhile"),
+    Kind.THROTTLED: Rule(60, 0.005, 20.0, "it never ran, and costs nothing; the limit falls if most are"),
     Kind.SERVICE: Rule(6, 0.5, 20.0, "Lambda's own 5xx or a broken connection; both pass"),
     Kind.STORE: Rule(3, 1.0, 20.0, "a store may be away for a moment; if it stays away, the run ends"),
     Kind.CRASH: Rule(3, 0.5, 10.0, "environments die with the machines under them"),

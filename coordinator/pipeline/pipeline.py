@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from coordinator.cost.actual import count_reads
 from coordinator.cost.estimate import Expected as ExpectedThere
 from coordinator.cost.estimate import Work, expect_cloud, expect_local
 from coordinator.cost.evidence import read_history
@@ -45,6 +46,7 @@ class Request:
     deployment: str = "mycelium"
     max_workers: int | None = None
     max_concurrency: int | None = None
+    backups: bool | None = None
     max_failures: str | None = None
     store: str | None = None
 
@@ -155,6 +157,7 @@ def _run_step(
         request.deployment,
         max_workers=request.max_workers,
         max_concurrency=request.max_concurrency,
+        backups=request.backups,
         observer=observer,
     )
     return run_plan(
@@ -165,6 +168,7 @@ def _run_step(
         quiet=quiet,
         show=show,
         until=Until(request.policy, stop),
+        watch=chosen.watch,
         observer=observer,
     )
 
@@ -294,7 +298,8 @@ def _expect_times(
     n_left, n_chunks, n_problems = counts
     stage, history = step.stage, read_history(store, step.stage, params)
     sizes = [n_problems / n_chunks] * n_left if n_chunks else []
-    work = Work(sizes, len(step.reads), len(stage.writes), n_chunks, stage.memory_mb)
+    n_reads = count_reads(stage, msgspec.to_builtins(params), len(step.reads)) + (stage.fit is not None)
+    work = Work(sizes, len(step.reads), n_reads, len(stage.writes), n_chunks, stage.memory_mb)
     here, there = (history.find_evidence(on_lambda=on_lambda, unit="problems") for on_lambda in (False, True))
     return (
         expect_local(here, work, request.max_workers or count_cores()),

@@ -3,9 +3,11 @@
 import click
 
 from coordinator.cost.prices import read_prices
+from coordinator.headline import measure_run
 from coordinator.pipeline.conduct import Conducted
 from coordinator.pipeline.pipeline import Planned
 from coordinator.tell import format_table, say_json
+from mycelium.manifest import Manifest
 from mycelium.progress import format_seconds
 from mycelium.schema import Row
 
@@ -39,6 +41,11 @@ def tell_pipeline_plan(planned: Planned, *, as_json: bool) -> None:
     click.echo(f"time: on this machine; lambda_usd: if run there, at the prices of {prices_of}")
 
 
+def _list_headline(manifest: Manifest) -> Row:
+    took = measure_run(manifest, read_prices())
+    return {"task_s": took.task_s, "wall_s": took.wall_s, "usd": took.usd, "bytes_read": took.bytes_read}
+
+
 def tell_pipeline(planned: Planned, conducted: Conducted, *, as_json: bool) -> None:
     """Say what became of each stage."""
     rows: list[Row] = []
@@ -54,8 +61,7 @@ def tell_pipeline(planned: Planned, conducted: Conducted, *, as_json: bool) -> N
                 "chunks": manifest.n_chunks,
                 "failed": len(manifest.failed),
                 "rows": sum(outcome.n_output for outcome in manifest.outcomes),
-                "task_s": sum(outcome.wall_s for outcome in manifest.outcomes),
-                "wall_s": manifest.wall_s,
+                **_list_headline(manifest),
                 "complete": len(statuses) - len(manifest.failed) == manifest.n_chunks,
             }
         )

@@ -1,5 +1,7 @@
 """Runs of several inputs: which are read, what they must share, what is done about a chunk that one of them lacks."""
 
+import gc
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,7 +16,8 @@ from mycelium.plan import plan_run
 from mycelium.run import run_plan
 from mycelium.schema import Column, Dataset, Provenance, Result, decode_chunk
 from mycelium.stage import Stage
-from mycelium.store import MemoryStore
+from mycelium.store import MemoryStore, ObjectInfo
+from mycelium.store.base import PAGE_SIZE
 from mycelium.task import Task, TaskResult, run_task
 from tests.builders import build_run
 
@@ -195,6 +198,48 @@ def test_what_parameters_leave_open_is_settled_by_what_the_inputs_concluded() ->
     )
 
 
+class CountingStore(MemoryStore):
+    """Counts what S3 would be asked: a LIST for every 1,000 keys, and every GET."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lists: list[str] = []
+        self.gets: list[str] = []
+
+    def list(self, prefix: str = "", page_size: int = PAGE_SIZE, cuts: Sequence[str] = ()) -> Iterator[ObjectInfo]:
+        self.lists.append(prefix)
+        for number, info in enumerate(super().list(prefix, page_size, cuts)):
+            if number and number % page_size == 0:
+                self.lists.append(prefix)
+            yield info
+
+    def get(self, key: str) -> bytes:
+        self.gets.append(key)
+        return super().get(key)
+
+
+def test_a_run_that_was_cut_off_is_planned_by_one_listing_for_every_thousand_keys_and_maps_what_is_missing() -> None:
+    store, n = CountingStore(), 2500
+    inputs = [build(store, ONE, [rows(1)]), build(store, TWO, [rows(10)])]
+    for i, manifest in enumerate(inputs):  # 2,500 chunks, all of the same bytes
+        (outcome,) = manifest.outcomes
+        (ref,) = outcome.outputs
+        data, folder = store.get(ref.key), ref.key.rpartition("/")[0]
+        refs = [replace(ref, key=f"{folder}/{number:05d}.parquet") for number in range(n)]
+        for one in refs[1:]:
+            store.put(one.key, data)
+        outcomes = tuple(replace(outcome, chunk_id=f"{j:05d}", outputs=(one,)) for j, one in enumerate(refs))
+        inputs[i] = replace(manifest, outcomes=outcomes, n_chunks=n)
+    run_id = plan_run(store, store, STAGE, Params(), inputs).run_id
+    for number in range(1250):
+        store.put(f"sums/{run_id}/{number:05d}.parquet", b"written before the coordinator was killed")
+    store.lists, store.gets = [], []
+    plan = plan_run(store, store, STAGE, Params(), inputs)
+    assert (plan.n_chunks, plan.n_found, len(plan.lost)) == (n, 1250, 0)
+    assert Counter(store.lists) == {"one/gsm8k-one/": 3, "two/gsm8k-two/": 3, f"sums/{run_id}/": 2}
+    assert store.gets == []
+
+
 def test_a_stage_without_parameters_for_it_reads_all() -> None:
     assert replace(STAGE, choose=None).inputs(Params()) == STAGE.reads
 
@@ -210,3 +255,26 @@ def test_what_the_last_part_became_is_one_of_the_runs_objects_and_made_anew_if_i
     assert again.gathered == first.gathered
     assert decode_chunk(store.get(ref.key), TOTAL)[0]["value"].to_pylist() == [33]
     assert {outcome.status for outcome in again.outcomes} == {"found"}
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_collector_is_left_as_it_was(enabled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+    store = MemoryStore()
+    inputs = [build(store, ONE, [rows(1)]), build(store, TWO, [rows(10)])]
+
+    def list_keys(*_: object) -> Iterator[str]:
+        seen.append(gc.isenabled())
+        return iter(())
+
+    monkeypatch.setattr(store, "list_keys", list_keys)
+    before = gc.isenabled()
+    try:
+        gc.enable() if enabled else gc.disable()
+        plan_run(store, store, STAGE, Params(), inputs)
+        assert (seen, gc.isenabled()) == ([False], enabled)
+        with pytest.raises(WrongDatasetError):
+            plan_run(store, store, STAGE, Params(), inputs[::-1])
+        assert gc.isenabled() == enabled
+    finally:
+        gc.enable() if before else gc.disable()

@@ -2,19 +2,24 @@
 
 import dataclasses
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
+import mycelium.manifest
+import mycelium.packed
+import mycelium.run
 from lambdas.stages.heartbeat import HEARTBEATS, STAGE, HeartbeatParams
 from mycelium.datasets import IAF
 from mycelium.errors import UnknownRunError, WrongDatasetError
 from mycelium.failures import FailurePolicy
-from mycelium.manifest import Manifest, find_run, latest_run, read_manifest, strip_times
+from mycelium.manifest import Manifest, find_run, latest_run, list_volumes, read_manifest, strip_times, write_manifest
 from mycelium.plan import Plan, plan_run
 from mycelium.run import Until, run_plan
 from mycelium.schema import Provenance
-from mycelium.store import MemoryStore
+from mycelium.store import MemoryStore, Store, open_store
 from mycelium.task import Task, TaskResult, run_task
 from tests.builders import GSM8K, BuiltRun, build_run, make_iaf
 
@@ -26,7 +31,7 @@ class Inline:
 
     name = "inline"
 
-    def __init__(self, store: MemoryStore, stop_after: int | None = None) -> None:
+    def __init__(self, store: Store, stop_after: int | None = None) -> None:
         self.store = store
         self.stop_after = stop_after
         self.computed: list[str] = []
@@ -45,7 +50,7 @@ def make(n: int = N_CHUNKS) -> tuple[MemoryStore, BuiltRun]:
     return store, build_run(store, [make_iaf(seed=i) for i in range(n)])
 
 
-def plan(store: MemoryStore, source: Manifest, params: HeartbeatParams | None = None) -> Plan:
+def plan(store: Store, source: Manifest, params: HeartbeatParams | None = None) -> Plan:
     return plan_run(store, store, STAGE, params or HeartbeatParams(), [source])
 
 
@@ -122,6 +127,54 @@ def test_after_kill_9_there_is_no_manifest_and_the_chunks_are_found() -> None:
     assert {outcome.status for outcome in manifest.outcomes} == {"found"}
 
 
+def test_a_run_of_many_chunks_is_what_a_small_one_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, built = make()
+    wanted = run_plan(store, plan(store, built.manifest), Inline(store), quiet=True)
+    for module in (mycelium.manifest, mycelium.run):
+        monkeypatch.setattr(module, "IN_ONE", 2)
+    monkeypatch.setattr(mycelium.packed, "BLOCK", 2)
+    other, same = make()
+    small = plan(other, same.manifest)
+    write_manifest(other, same.manifest, (IAF,))
+    in_volumes = read_manifest(other, "iaf", same.manifest.run_id)
+    assert in_volumes.cuts == ("00001", "00003")
+    large = plan(other, in_volumes)
+    assert (large.run_id, large.tasks, large.n_chunks) == (small.run_id, small.tasks, N_CHUNKS)
+    manifest = run_plan(other, large, Inline(other), quiet=True)
+    assert manifest.complete
+    assert (manifest.run_id, manifest.result) == (wanted.run_id, wanted.result)
+    assert [strip_times(o) for o in manifest.outcomes] == [strip_times(o) for o in wanted.outcomes]
+    assert len(list(list_volumes(other))) == 6
+    again = Inline(other)
+    assert run_plan(other, plan(other, in_volumes), again, quiet=True).outcomes == manifest.outcomes
+    assert again.computed == []
+
+
+def test_a_large_run_that_loses_chunks_names_them_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (mycelium.manifest, mycelium.run):
+        monkeypatch.setattr(module, "IN_ONE", 2)
+    monkeypatch.setattr(mycelium.packed, "BLOCK", 2)
+    store, built = make()
+    store.delete(built.keys["00001"])
+    store.put(built.keys["00003"], b"", mode="overwrite")
+    planned = plan(store, read_manifest(store, "iaf", built.manifest.run_id))
+    assert [task.chunk_id for task in planned.tasks] == ["00000", "00002", "00004"]
+    manifest = run_plan(store, planned, Inline(store), quiet=True)
+    assert [(o.chunk_id, o.status) for o in manifest.outcomes] == [
+        ("00000", "done"),
+        ("00001", "failed"),
+        ("00002", "done"),
+        ("00003", "failed"),
+        ("00004", "done"),
+    ]
+    assert (manifest.complete, manifest.n_failed) == (False, 2)
+    # What is found needs no input.
+    store.delete(built.keys["00000"])
+    again = plan(store, read_manifest(store, "iaf", built.manifest.run_id))
+    assert [(task.chunk_id, task.found) for task in again.tasks] == [(c, True) for c in ("00000", "00002", "00004")]
+    assert [outcome.chunk_id for outcome in again.lost] == ["00001", "00003"]
+
+
 def test_two_coordinators_at_once_do_no_harm() -> None:
     store, built = make()
     manifests: list[Manifest] = []
@@ -138,6 +191,39 @@ def test_two_coordinators_at_once_do_no_harm() -> None:
     assert len(manifests) == 4
     assert all(manifest.complete for manifest in manifests)
     assert len({str(manifest.result) for manifest in manifests}) == 1
+
+
+@pytest.mark.parametrize("kind", ["folder", "s3"])
+def test_of_64_coordinators_that_race_for_one_output_one_writes_it_and_none_fails(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    uri = str(tmp_path / "store") if kind == "folder" else f"s3://{request.getfixturevalue('bucket')}/raced"
+    source = build_run(open_store(uri), [make_iaf()]).manifest
+    # Each has a store of its own, as it would in a process of its own, and all have planned before any has written.
+    plans = [(store, plan(store, source)) for store in [open_store(uri) for _ in range(64)]]
+    start = threading.Barrier(len(plans))
+    manifests: list[Manifest] = []
+    errors: list[Exception] = []
+
+    def coordinate(store: Store, planned: Plan) -> None:
+        start.wait(120)
+        try:
+            manifests.append(run_plan(store, planned, Inline(store), quiet=True))
+        except Exception as error:  # noqa: BLE001 - whatever it is, there must be none
+            errors.append(error)
+
+    threads = [threading.Thread(target=coordinate, args=each) for each in plans]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert [manifest.complete for manifest in manifests] == [True] * 64
+    statuses = Counter(outcome.status for manifest in manifests for outcome in manifest.outcomes)
+    assert statuses == {"done": 1, "found": 63}
+    assert len({str((manifest.result, manifest.outcomes[0].outputs)) for manifest in manifests}) == 1
+    (written,) = open_store(uri).list("heartbeats/")
+    assert written.key == manifests[0].outcomes[0].outputs[0].key
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,8 @@ def test_parts_survive_the_wire() -> None:
 def test_an_error_without_words_still_says_something() -> None:
     assert describe_error(ValueError()) == "ValueError()"
     assert len(describe_error(ValueError("x" * 9999))) == 500
+    assert describe_error(ValueError("half a pair: \ud800")) == "half a pair: ?"  # or no manifest could be written
+    assert describe_error(ValueError("half a pair: \ud800")) == "half a pair: ?"  # or no manifest could be written
 
 
 def test_what_two_executors_agree_on_has_no_times() -> None:

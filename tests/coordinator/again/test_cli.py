@@ -1,6 +1,7 @@
 """`retry` and `run-task` as a person types them."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,21 @@ def test_a_failure_says_how_to_see_it_and_what_to_do(
     code, out, _ = call(capsys, "retry", run_id, "--max-workers", "1", "--quiet")
     assert code == 0
     assert "complete, 3 of 3 chunks (2 there before), 0 failed" in out
+
+
+def test_the_commands_that_a_failure_names_are_right_as_they_stand_wherever_the_run_is(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MYCELIUM_STORE", str(tmp_path / "another"))
+    code, _, _ = call(capsys, "run-stage", "steps", "--max-workers", "1", "--quiet", "--store", store.uri)
+    assert code == 1
+    code, _, err = call(capsys, "status", "steps/gsm8k", "--store", store.uri)
+    see, again = [part.removeprefix("python -m coordinator ") for part in err.split("`")[1::2]]
+    code, _, err = call(capsys, *shlex.split(see.removesuffix(" --pdb")))
+    assert (code, "it is no whole Parquet file" in err) == (1, True)
+    store.put("problems/gsm8k-aaaaaaaaaaaa/00001.parquet", (tmp_path / "good").read_bytes(), mode="overwrite")
+    code, out, _ = call(capsys, *shlex.split(again), "--max-workers", "1", "--quiet")
+    assert (code, "complete, 3 of 3 chunks" in out) == (0, True)
 
 
 def test_the_debugger_stops_where_it_fails(store: LocalStore, capsys: pytest.CaptureFixture[str]) -> None:

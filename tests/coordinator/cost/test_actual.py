@@ -3,18 +3,23 @@
 from dataclasses import replace
 from functools import cache
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.cost.actual import actual_cost, count_outcome, describe_cost
+from coordinator.cost.actual import actual_cost, count_outcome, count_reads, describe_cost
 from coordinator.cost.prices import LIST_PRICES
 from coordinator.cost.usage import Usage
+from lambdas.stages import find_stage
 from lambdas.stages.heartbeat import STAGE
+from mycelium.datasets import PROBLEMS
 from mycelium.manifest import Manifest, ObjectRef, Outcome
+from mycelium.plan import plan_run
 from mycelium.schema import Row
 from mycelium.store import MemoryStore
-from tests.builders import build_run, make_iaf
+from mycelium.task import run_task
+from tests.builders import build_run, make_computing_problems, make_iaf
 
 OUTPUT = (ObjectRef("heartbeats", "heartbeats/run/00000.parquet", 100, "0" * 64),)
 GB = STAGE.memory_mb / 1024
@@ -50,6 +55,35 @@ def test_a_run_on_lambda_is_its_time_its_calls_its_objects_and_its_listings() ->
         7.5 * GB * 0.0000133334 + 5 * 0.0000002 + 6 * 0.0000004 + 5 * 0.000005,
     )
     assert cost.unknown == ()
+
+
+class Counting(MemoryStore):
+    """Counts what is read of it."""
+
+    n_reads = 0
+
+    def get(self, key: str) -> bytes:
+        self.n_reads += 1
+        return super().get(key)
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        self.n_reads += 1
+        return super().get(key)[start : start + length]
+
+
+@pytest.mark.parametrize(("stage_name", "reads"), [("heartbeat", 1), ("steps", 2)])
+def test_as_many_reads_are_counted_as_a_task_makes(stage_name: str, reads: int) -> None:
+    store, stage = Counting(), find_stage(stage_name)
+    inputs = (
+        build_run(store, [make_iaf()])
+        if stage_name == "heartbeat"
+        else build_run(store, [make_computing_problems(9)], PROBLEMS)
+    ).manifest
+    plan = plan_run(store, store, stage, stage.params, [inputs])
+    store.n_reads = 0
+    assert run_task(plan.tasks[0], stage, stage.params, store, store).outcome.status == "done"
+    assert store.n_reads == count_reads(stage, msgspec.to_builtins(stage.params), 1) == reads
+    assert count_reads(stage, {"layer": "of another version"}, 1) == reads
 
 
 def test_what_no_function_ever_saw_is_not_billed() -> None:

@@ -25,7 +25,7 @@ SIZES = st.lists(st.floats(0.1, 1e6), min_size=1, max_size=30)
 
 
 def make_work(n_tasks: int, size: float = 2.0, memory_mb: int = 1769) -> Work:
-    return Work([size] * n_tasks, n_inputs=1, n_outputs=1, n_chunks=n_tasks, memory_mb=memory_mb)
+    return Work([size] * n_tasks, n_inputs=1, n_reads=1, n_outputs=1, n_chunks=n_tasks, memory_mb=memory_mb)
 
 
 def test_a_line_is_found_again() -> None:
@@ -110,7 +110,7 @@ def test_here_the_work_is_divided_among_the_workers_and_costs_nothing() -> None:
     assert expected.wall_s.likely == pytest.approx(75.0)
     assert expected.usd == Range(0.0, 0.0, 0.0)
     assert "4 at a time" in expected.source
-    one_long = Work([0.001] * 10 + [1000.0], 1, 1, 11, 1769)
+    one_long = Work([0.001] * 10 + [1000.0], 1, 1, 1, 11, 1769)
     longest = expect_local(here, one_long, n_workers=11).wall_s
     assert longest is not None
     assert longest.likely > 900

@@ -65,7 +65,7 @@ def test_the_work_is_what_is_not_there_yet_by_its_bytes(store: LocalStore) -> No
     assert find_work(plan).sizes == sizes
     found = replace(plan, tasks=(replace(plan.tasks[0], found=True), *plan.tasks[1:]))
     work = find_work(found)
-    assert (work.sizes, work.n_inputs, work.n_outputs, work.n_chunks) == (sizes[1:], 1, 1, 4)
+    assert (work.sizes, work.n_inputs, work.n_reads, work.n_outputs, work.n_chunks) == (sizes[1:], 1, 1, 1, 4)
 
 
 def test_each_executor_is_told_of_from_what_ran_there(store: LocalStore) -> None:

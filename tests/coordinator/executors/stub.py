@@ -63,6 +63,7 @@ class StubCloud:
         delay_s: how long every invocation takes beside its work.
         limit: invocations that may run at a time; more are throttled.
         hold: an execution does nothing until this is set.
+        hang: an invocation that hangs goes on when this is set.
     """
 
     url: str = ""
@@ -75,6 +76,7 @@ class StubCloud:
     delay_s: float = 0.0
     limit: int = 1_000_000
     hold: threading.Event = field(default_factory=threading.Event)
+    hang: threading.Event = field(default_factory=threading.Event)
     running: int = 0
     most_running: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -102,6 +104,8 @@ class StubCloud:
             self.most_running = max(self.most_running, self.running)
         try:
             time.sleep(self.delay_s)
+            if fault == "hang":
+                self.hang.wait(120)
             return self._run(handler.handle_task, event, event["source_uri"], event["target_uri"])
         finally:
             with self.lock:

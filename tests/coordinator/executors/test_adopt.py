@@ -1,12 +1,18 @@
 """Taking over outputs that are there."""
 
+import threading
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
-from coordinator.executors.adopt import adopt_outputs
+import pytest
+
+from coordinator.executors.adopt import READ_AHEAD, adopt_outputs, yield_beside
 from lambdas.stages.heartbeat import STAGE, HeartbeatParams
+from mycelium.errors import StoreNotAvailableError
+from mycelium.manifest import Outcome
 from mycelium.plan import plan_run
 from mycelium.store import LocalStore
-from mycelium.task import run_task
+from mycelium.task import TaskResult, run_task
 from tests.builders import build_run, make_iaf
 
 
@@ -35,3 +41,55 @@ def test_an_output_damaged_since_fails_its_chunk_and_says_to_delete_it(tmp_path:
 
 def test_nothing_to_adopt_opens_no_store() -> None:
     assert list(adopt_outputs([], "s3://none", "s3://none")) == []
+
+
+def name(prefix: str, n: int) -> Generator[TaskResult]:
+    """Return results that are told apart by name."""
+    yield from (TaskResult(Outcome(f"{prefix}{i}", "found")) for i in range(n))
+
+
+@pytest.mark.parametrize(("n_answered", "n_adopted"), [(0, 0), (0, 5), (5, 0), (300, 300), (3, 10 * READ_AHEAD)])
+def test_all_that_is_answered_and_all_that_is_adopted_comes_once_and_in_order(n_answered: int, n_adopted: int) -> None:
+    came = [
+        result.outcome.chunk_id for result in yield_beside(name("answered", n_answered), name("adopted", n_adopted))
+    ]
+    assert [each for each in came if each.startswith("answered")] == [f"answered{i}" for i in range(n_answered)]
+    assert [each for each in came if each.startswith("adopted")] == [f"adopted{i}" for i in range(n_adopted)]
+
+
+def test_outputs_are_read_while_the_functions_are_at_work() -> None:
+    read = threading.Event()
+
+    def adopt() -> Generator[TaskResult]:
+        read.set()
+        yield from name("adopted", 1)
+
+    def answer() -> Iterator[TaskResult]:
+        assert read.wait(60), "nothing was read before the first answer came"
+        yield from name("answered", 1)
+
+    assert len(list(yield_beside(answer(), adopt()))) == 2
+
+
+def test_a_store_that_fails_ends_the_run() -> None:
+    def adopt() -> Generator[TaskResult]:
+        yield from name("adopted", 1)
+        raise StoreNotAvailableError("gone")
+
+    with pytest.raises(StoreNotAvailableError, match="gone"):
+        list(yield_beside(name("answered", 1), adopt()))
+
+
+def test_who_leaves_early_ends_the_reading() -> None:
+    ended = threading.Event()
+
+    def adopt() -> Generator[TaskResult]:
+        try:
+            yield from name("adopted", 10 * READ_AHEAD)
+        finally:
+            ended.set()
+
+    results = yield_beside(name("answered", 3), adopt())
+    next(results)
+    results.close()  # type: ignore[attr-defined]
+    assert ended.wait(60)

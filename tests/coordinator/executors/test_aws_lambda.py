@@ -18,7 +18,9 @@ import pytest
 
 from coordinator.deployment import Deployment
 from coordinator.executors.aws_lambda import LambdaExecutor
+from coordinator.executors.backup import BackupRule
 from coordinator.executors.fan_out import Crew, ThreadCrew
+from coordinator.executors.fly import Flyer
 from coordinator.executors.invoke import Reply
 from coordinator.executors.retry import RETRY_TABLE, Kind
 from lambdas.stages.heartbeat import STAGE
@@ -132,6 +134,34 @@ def test_half_of_all_calls_throttled_loses_nothing(bench: Bench, cloud: StubClou
     assert len(cloud.invoked) > 60
 
 
+def test_a_function_that_hangs_is_overtaken_and_comes_too_late_to_do_harm(
+    bench: Bench, cloud: StubCloud, deployment: Deployment
+) -> None:
+    cloud.script = lambda chunk_id, attempt: "hang" if (chunk_id, attempt) == ("00003", 1) else None
+    # Whoever else seems slow on a busy machine has a backup, too; chunk 00003 has one for certain.
+    rule = BackupRule(min_late_s=0.05, max_share=1.0)
+    executor = LambdaExecutor(Flyer(deployment.endpoint, 100), FUNCTION, REDUCE_FUNCTION, 32, backups=rule)
+    plan = bench.plan(20)
+    manifest = run_plan(bench.store, plan, executor, quiet=True, watch=executor)
+    hung = manifest.outcomes[3]
+    assert (hung.status, hung.backups, hung.attempts) == ("done", 1, 2)
+    assert hung.billed_ms > 113, "what was overtaken is counted as far as it had come"
+    started = sum(outcome.backups for outcome in manifest.outcomes)
+    assert manifest.notes["backups_started"] == started >= 1
+    assert 1 <= int(str(manifest.notes["backups_won"])) <= started
+    cloud.hang.set()
+    wait_until(lambda: cloud.running == 0)
+    expected, outputs = run_reference(bench, 20)
+    assert (manifest.complete, manifest.result, bench.outputs(plan)) == (True, expected.result, outputs)
+
+
+def test_where_nothing_took_long_the_manifest_says_nothing_of_backups(bench: Bench, deployment: Deployment) -> None:
+    rule = BackupRule(min_late_s=1e6)
+    executor = LambdaExecutor(Flyer(deployment.endpoint, 50), FUNCTION, REDUCE_FUNCTION, 32, backups=rule)
+    assert run_plan(bench.store, bench.plan(20), executor, quiet=True, watch=executor).notes == {}
+    assert executor.describe() == ""
+
+
 def test_a_concurrency_that_the_account_has_not_is_found_and_kept(bench: Bench, cloud: StubCloud) -> None:
     cloud.limit, cloud.delay_s = 4, 0.03
     plan = bench.plan(60)
@@ -232,7 +262,8 @@ def test_a_killed_coordinator_started_again_invokes_only_what_is_missing(
     publish(deployment)
     bench.plan(40)
     cloud.delay_s = 0.15
-    command = [sys.executable, "-m", "coordinator", "run-stage", "heartbeat", "--executor", "lambda", "--json"]
+    words = ["run-stage", "heartbeat", "--executor", "lambda", "--no-backups", "--json"]
+    command = [sys.executable, "-m", "coordinator", *words]
     first = subprocess.Popen(
         [*command, "--max-concurrency", "4"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ
     )

@@ -7,6 +7,7 @@ import pytest
 from coordinator.deployment import Deployment
 from coordinator.executors.aws_lambda import LambdaExecutor
 from coordinator.executors.invoke import Invoker
+from coordinator.executors.local import LocalExecutor
 from mycelium.reduce import Reducer
 from mycelium.run import Executor
 from mycelium.store import LocalStore, S3Store
@@ -24,6 +25,19 @@ class TestLocal(ExecutorContract):
     def bench(self, tmp_path: Path) -> Bench:
         (tmp_path / "file").touch()
         return Bench(LocalStore(tmp_path / "store"), lambda: make_local(2), str(tmp_path / "file" / "below"))
+
+
+class TestLocalLeftToItself(ExecutorContract):
+    """This process, and workers if they pay, over a folder."""
+
+    @pytest.fixture
+    def bench(self, tmp_path: Path) -> Bench:
+        (tmp_path / "file").touch()
+
+        def make() -> tuple[Executor, Reducer | None]:
+            return LocalExecutor(cores=lambda: 2, marks=tmp_path / "marks"), None
+
+        return Bench(LocalStore(tmp_path / "store"), make, str(tmp_path / "file" / "below"))
 
 
 class TestLambda(ExecutorContract):

@@ -1,10 +1,13 @@
-"""Tasks on this machine's cores: workers that raise, die, and are orphaned."""
+"""Tasks on this machine's cores: workers that raise, die, and are orphaned; and a coordinator that does it itself."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +16,16 @@ import pytest
 
 from coordinator.executors import local
 from coordinator.executors.local import LocalExecutor
+from coordinator.executors.pace import Pace
+from coordinator.executors.worker import Bench, decode_results, make_pool
 from lambdas.stages import find_stage
 from lambdas.stages.heartbeat import STAGE, HeartbeatParams
 from mycelium.errors import StoreNotAvailableError
-from mycelium.manifest import Manifest, strip_times
+from mycelium.manifest import Manifest, read_manifest, strip_times
 from mycelium.plan import plan_run
 from mycelium.run import run_plan
 from mycelium.store import LocalStore
-from mycelium.task import Task
+from mycelium.task import Task, TaskResult
 from tests.builders import build_run, make_iaf
 from tests.mycelium.templates.world import PARAMS, build_world, make_chunk
 
@@ -52,14 +57,7 @@ def test_one_process_and_many_write_the_same_bytes(tmp_path: Path) -> None:
 def test_the_rounds_of_a_fit_share_their_workers_and_the_map_lets_them_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made: list[int] = []
-    make_pool = local._make_pool
-
-    def counting(n_workers: int, task: Task, stores: tuple[str, str]) -> ProcessPoolExecutor:
-        made.append(n_workers)
-        return make_pool(n_workers, task, stores)
-
-    monkeypatch.setattr(local, "_make_pool", counting)
+    made = watch_pools(monkeypatch)
     store = LocalStore(tmp_path)
     runs = build_world(store, [make_chunk(i) for i in range(4)])
     executor = LocalExecutor(2)
@@ -83,6 +81,155 @@ def test_workers_that_died_between_two_rounds_are_replaced(tmp_path: Path) -> No
     assert executor._kept is None
 
 
+def left_to_itself(folder: Path, memory_mb: float = 1e6, cores: int = 2) -> LocalExecutor:
+    return LocalExecutor(cores=lambda: cores, available_mb=lambda: memory_mb, marks=folder / "marks")
+
+
+def watch_pools(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    made: list[int] = []
+
+    def counting(n_workers: int, task: Task, stores: tuple[str, str]) -> ProcessPoolExecutor:
+        made.append(n_workers)
+        return make_pool(n_workers, task, stores)
+
+    monkeypatch.setattr(local, "make_pool", counting)
+    return made
+
+
+def watch_benches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    computed: list[int] = []
+
+    class Watched(Bench):
+        def run_all(self, tasks: Sequence[Task]) -> list[TaskResult]:
+            computed.append(len(tasks))
+            return super().run_all(tasks)
+
+    monkeypatch.setattr(local, "Bench", Watched)
+    return computed
+
+
+def check_all_done_once(manifest: Manifest, store: LocalStore, folder: Path) -> None:
+    assert {outcome.status for outcome in manifest.outcomes} == {"done"}
+    assert manifest.complete
+    one, source = make(folder / "one", manifest.n_chunks)
+    alone = run(one, source, 1)
+    assert [strip_times(o) for o in alone.outcomes] == [strip_times(o) for o in manifest.outcomes]
+    assert alone.result == manifest.result
+    for ref in alone.chunks("heartbeats").values():
+        assert one.get(ref.key) == store.get(ref.key)
+
+
+def run_with(executor: LocalExecutor, store: LocalStore, source: Manifest) -> Manifest:
+    return run_plan(store, plan_run(store, store, STAGE, HeartbeatParams(), [source]), executor, quiet=True)
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_what_is_small_is_done_here_and_starts_no_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int
+) -> None:
+    made, computed = watch_pools(monkeypatch), watch_benches(monkeypatch)
+    monkeypatch.setattr(local, "PATIENCE_S", 1e6)
+    monkeypatch.setattr(local, "workers_pay", lambda *_: False)
+    store, source = make(tmp_path / "store")
+    check_all_done_once(run_with(left_to_itself(tmp_path, cores=cores), store, source), store, tmp_path)
+    assert made == []
+    assert sum(computed) == 12
+    assert computed[0] == 1
+    assert list((tmp_path / "marks").iterdir()) == []
+
+
+def test_where_workers_pay_they_are_started_while_this_process_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, computed = watch_pools(monkeypatch), watch_benches(monkeypatch)
+    monkeypatch.setattr(local, "workers_pay", lambda *_: True)
+    store, source = make(tmp_path / "store", 30)
+    check_all_done_once(run_with(left_to_itself(tmp_path), store, source), store, tmp_path)
+    assert made == [2]
+    assert 1 <= sum(computed) < 30  # the workers' first task is kept for them
+    assert list((tmp_path / "marks").iterdir()) == []
+
+
+def test_a_task_that_takes_long_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, done_elsewhere = watch_pools(monkeypatch), threading.Event()
+
+    class Slow(Bench):
+        def run_all(self, tasks: Sequence[Task]) -> list[TaskResult]:
+            assert done_elsewhere.wait(300)
+            return super().run_all(tasks)
+
+    def decode(data: bytes) -> list[TaskResult]:
+        done_elsewhere.set()
+        return decode_results(data)
+
+    monkeypatch.setattr(local, "Bench", Slow)
+    monkeypatch.setattr(local, "decode_results", decode)
+    monkeypatch.setattr(local, "PATIENCE_S", 0.0)
+    store, source = make(tmp_path / "store")
+    check_all_done_once(run_with(left_to_itself(tmp_path), store, source), store, tmp_path)
+    assert made == [2]
+
+
+def test_as_many_workers_as_fit_into_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = watch_pools(monkeypatch)
+    monkeypatch.setattr(local, "workers_pay", lambda *_: True)
+    store, source = make(tmp_path / "store")
+    check_all_done_once(
+        run_with(left_to_itself(tmp_path, 3.5 * STAGE.memory_mb, cores=8), store, source), store, tmp_path
+    )
+    assert made == [3]
+
+
+def test_a_task_that_leaves_no_room_for_another_is_not_done_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, computed = watch_pools(monkeypatch), watch_benches(monkeypatch)
+    store, source = make(tmp_path / "store", 3)
+    manifest = run_with(left_to_itself(tmp_path, 1.9 * STAGE.memory_mb, cores=8), store, source)
+    assert manifest.complete
+    assert made == [1]
+    assert computed == []
+
+
+def test_rounds_that_each_are_small_get_workers_once_they_add_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, spent = watch_pools(monkeypatch), []
+
+    def pays(pace: Pace, n_left: int, spent_s: float) -> bool:
+        spent.append(spent_s)
+        return spent_s > 0 and n_left > 0
+
+    monkeypatch.setattr(local, "PATIENCE_S", 1e6)
+    monkeypatch.setattr(local, "workers_pay", pays)
+    store, source = make(tmp_path / "store", 4)
+    executor = left_to_itself(tmp_path)
+    plan = plan_run(store, store, STAGE, HeartbeatParams(), [source])
+    asked = [replace(task, asks=True) for task in plan.tasks]
+    assert len(list(executor.run(asked, store.uri, store.uri))) == 4
+    assert made == []
+    assert len(list(executor.run(asked, store.uri, store.uri))) == 4
+    assert {r.outcome.error for r in executor.run(plan.tasks, store.uri, store.uri)} == {None}
+    assert made == [2]
+    assert executor._kept is None
+    assert spent[0] == 0 < max(spent)
+
+
+@pytest.mark.parametrize("workers", [2, None])
+def test_a_run_that_is_left_early_leaves_nothing_behind(tmp_path: Path, workers: int | None) -> None:
+    store, source = make(tmp_path / "store")
+    plan = plan_run(store, store, STAGE, HeartbeatParams(), [source])
+    before = threading.active_count()
+    executor = LocalExecutor(workers, cores=lambda: 2, marks=tmp_path / "marks")
+    results = executor.run(plan.tasks, store.uri, store.uri)
+    assert next(results).outcome.status == "done"
+    results.close()  # type: ignore[attr-defined]
+    assert threading.active_count() == before
+    assert executor._kept is None
+    assert not any((tmp_path / "marks").glob("*"))
+    assert run_with(left_to_itself(tmp_path), store, source).complete
+
+
 def test_a_failing_chunk_fails_alone(tmp_path: Path) -> None:
     store, source = make(tmp_path)
     key = source.chunks("iaf")["00004"].key
@@ -94,72 +241,195 @@ def test_a_failing_chunk_fails_alone(tmp_path: Path) -> None:
     assert sum(o.status == "done" for o in manifest.outcomes) == 11
 
 
-DEADLY = '''
-"""A stage whose map kills its own process on chunk 3."""
+STAGES = '''
+"""Stages that end their own process, or say what they map."""
 import os, signal
 from dataclasses import replace
 from lambdas.stages.heartbeat import STAGE as HEARTBEAT, map_layers
 
+mapped = []
+
 def map_or_die(tables, params):
-    if tables[0]["problem_id"][0].as_py() == "p3-0":
+    if tables[0]["problem_id"][0].as_py() in {"p3-0", "p8-0"}:
         os.kill(os.getpid(), signal.SIGKILL)
     return map_layers(tables, params)
 
-STAGE = replace(HEARTBEAT, name="deadly", map=map_or_die)
+def map_one(tables, params):
+    mapped.append(1)
+    if len(mapped) > 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return map_layers(tables, params)
+
+def map_and_say(tables, params):
+    with open(os.path.join(os.path.dirname(__file__), "mapped"), "a") as file:
+        file.write(tables[0]["problem_id"][0].as_py() + " ")
+    return map_layers(tables, params)
+
+STAGE = replace(HEARTBEAT, name="NAME", map=MAP)
 '''
 
-
-def test_a_dying_worker_takes_only_its_own_chunk(tmp_path: Path) -> None:
-    # In a process and a package path of its own, so that the workers find the stage that kills them.
-    stages = tmp_path / "extra" / "lambdas" / "stages"
-    stages.mkdir(parents=True)
-    (stages / "deadly.py").write_text(DEADLY)
-    store, source = make(tmp_path / "store")
-    code = f"""
-import sys
+SCRIPT = """
+import os, signal, sys
 import lambdas.stages
-lambdas.stages.__path__.append({str(stages)!r})
+lambdas.stages.__path__.append(STAGES)
+from pathlib import Path
 from coordinator.executors import local
 from lambdas.stages import find_stage
+from lambdas.stages.heartbeat import HeartbeatParams
 from mycelium.manifest import read_manifest
 from mycelium.plan import plan_run
 from mycelium.run import run_plan
 from mycelium.store import LocalStore
-from lambdas.stages.heartbeat import HeartbeatParams
+
+class Dies(local.LocalExecutor):
+    "A coordinator that is sent a signal when it has seen so many results."
+    after, by = 0, signal.SIGKILL
+
+    def run(self, *given):
+        for n, result in enumerate(super().run(*given), 1):
+            if n == self.after:
+                os.kill(os.getpid(), self.by)
+            yield result
 
 if __name__ == "__main__":
-    store = LocalStore({store.uri!r})
-    source = read_manifest(store, "iaf", {source.run_id!r})
-    plan = plan_run(store, store, find_stage("deadly"), HeartbeatParams(), [source])
-    manifest = run_plan(store, plan, local.LocalExecutor(2), quiet=True)
-    for o in manifest.outcomes:
+    store = LocalStore(STORE)
+    plan = plan_run(store, store, find_stage(NAME), HeartbeatParams(), [read_manifest(store, "iaf", RUN)])
+    executor = Dies(None, cores=lambda: 2, marks=Path(STORE + "-marks"))
+    CHANGE
+    for o in run_plan(store, plan, executor, quiet=True).outcomes:
         print(o.chunk_id, o.status, o.error_kind)
 """
-    script = tmp_path / "script.py"
-    script.write_text(code)
-    # The fork server's workers import the main module again, and with it the longer path.
-    answer = subprocess.run(
-        [sys.executable, str(script)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert answer.returncode == 0, answer.stderr
-    lines = answer.stdout.split("\n")[:12]
-    assert lines[3] == "00003 failed WorkerDied"
+ALONE = "local.PATIENCE_S = 1e6; local.workers_pay = lambda *_: False"
+"""What makes a coordinator do everything itself, however slow the machine is."""
+
+TWO = "executor.max_workers = 2; local.choose_batch = lambda *_: 1"
+"""What makes two workers take tasks one by one, so that they are never far ahead of what the coordinator has seen."""
+
+
+class Case:
+    """A coordinator in a process of its own, at a stage of a package path of its own, so that workers find it."""
+
+    def __init__(self, folder: Path, name: str, mapper: str, n: int = 12) -> None:
+        self.name, self.stages = name, folder / "extra" / "lambdas" / "stages"
+        self.stages.mkdir(parents=True)
+        (self.stages / f"{name}.py").write_text(STAGES.replace("NAME", name).replace("MAP", mapper))
+        self.store, self.source = make(folder / "store", n)
+        self.script = folder / "script.py"
+
+    def run(self, change: str) -> "subprocess.CompletedProcess[str]":
+        names = {"STAGES": str(self.stages), "STORE": self.store.uri, "NAME": self.name, "RUN": self.source.run_id}
+        text = SCRIPT.replace("CHANGE", change)
+        for name, value in names.items():
+            text = text.replace(name, repr(value))
+        self.script.write_text(text)
+        # The fork server's workers import the main module again, and with it the longer path.
+        return subprocess.run(
+            [sys.executable, str(self.script)],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+
+    def statuses(self, change: str) -> list[str]:
+        answer = self.run(change)
+        assert answer.returncode == 0, answer.stderr
+        return [" ".join(line.split()[1:]) for line in answer.stdout.splitlines()]
+
+    def written(self) -> set[str]:
+        return {Path(info.key).stem for info in self.store.list("heartbeats/")}
+
+
+DIED = "failed WorkerDied"
+
+
+@pytest.mark.parametrize("n_together", [1, 6])
+def test_a_dying_worker_takes_only_its_own_chunk_however_many_went_together(tmp_path: Path, n_together: int) -> None:
+    case = Case(tmp_path, "deadly", "map_or_die")
+    change = f"executor.max_workers = 2; local.choose_batch = lambda pace, left, n: min({n_together}, left)"
+    found = case.statuses(change)
+    assert [i for i, status in enumerate(found) if status == DIED] == [3, 8]
     # A task that was in flight beside the dying worker is run again, and may find what it wrote before.
-    assert all(line.split()[1] in {"done", "found"} for line in lines[:3] + lines[4:])
+    assert {status for status in found if status != DIED} <= {"done None", "found None"}
+    assert case.written() == {f"{i:05d}" for i in range(12) if i not in {3, 8}}
+
+
+def test_a_task_that_dies_of_what_others_left_in_its_process_is_no_culprit(tmp_path: Path) -> None:
+    case = Case(tmp_path, "lonely", "map_one", 4)
+    found = case.statuses("executor.max_workers = 2; local.choose_batch = lambda pace, left, n: left")
+    assert set(found) <= {"done None", "found None"}
+    assert len(case.written()) == len(found) == 4
+
+
+def test_a_coordinator_that_dies_of_its_own_task_loses_nothing_and_is_not_killed_by_it_again(tmp_path: Path) -> None:
+    case = Case(tmp_path, "deadly", "map_or_die")
+    answer = case.run(ALONE)
+    assert answer.returncode == -signal.SIGKILL
+    assert case.written() == {"00000", "00001", "00002"}
+    (mark,) = (tmp_path / "store-marks").iterdir()
+    found = case.statuses("")
+    assert found[:4] == ["found None"] * 3 + [DIED]
+    assert [i for i, status in enumerate(found) if status == DIED] == [3, 8]
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("change", [ALONE, TWO], ids=["here", "workers"])
+def test_after_kill_9_at_half_no_finished_task_is_run_again(tmp_path: Path, change: str) -> None:
+    case = Case(tmp_path, "saying", "map_and_say", 40)
+    said = case.stages / "mapped"
+    answer = case.run(f"{change}; executor.after = 20")
+    assert answer.returncode == -signal.SIGKILL
+    _wait_until_nobody_maps(said)
+    finished = case.written()
+    assert 20 <= len(finished) < 40
+    said.write_text("")
+    found = case.statuses(change)
+    again = [f"{int(name.removeprefix('p').partition('-')[0]):05d}" for name in said.read_text().split()]
+    assert sorted(again) == sorted({f"{i:05d}" for i in range(40)} - finished)
+    assert found.count("found None") == len(finished)
+    assert found.count("done None") == 40 - len(finished)
+
+
+def test_ctrl_c_while_this_process_computes_leaves_whole_chunks_a_manifest_and_no_mark(tmp_path: Path) -> None:
+    case = Case(tmp_path, "deadly", "map_layers", 40)
+    answer = case.run(f"{ALONE}; executor.after = 20; executor.by = signal.SIGINT")
+    assert answer.returncode != 0
+    assert "KeyboardInterrupt" in answer.stderr
+    assert list((tmp_path / "store-marks").iterdir()) == []
+    (record,) = case.store.list("manifests/heartbeats/")
+    manifest = read_manifest(case.store, "heartbeats", Path(record.key).stem)
+    assert not manifest.complete
+    assert 19 <= len(manifest.outcomes) < 40
+    written = case.written()
+    found = case.statuses(ALONE)
+    assert found.count("found None") == len(written)
+    assert found.count("done None") == 40 - len(written) > 0
+
+
+def _wait_until_nobody_maps(said: Path) -> None:
+    """Wait until the workers of a dead coordinator are gone: those whose command line has its script."""
+    folder = str(said.parents[3]).encode()
+    for _ in range(6000):
+        if not any(folder in line for line in _command_lines()):
+            return
+        time.sleep(0.02)
+    raise AssertionError("workers outlived their coordinator")
+
+
+def _command_lines() -> Iterator[bytes]:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has ended
+            yield path.read_bytes()
 
 
 def test_an_unusable_store_ends_the_run(tmp_path: Path) -> None:
     store, source = make(tmp_path)
     plan = plan_run(store, store, STAGE, HeartbeatParams(), [source])
     (tmp_path / "file").write_text("")
-    for workers in (1, 2):
+    for workers in (1, 2, None):
         with pytest.raises(StoreNotAvailableError):
-            list(LocalExecutor(workers).run(plan.tasks, store.uri, str(tmp_path / "file" / "below")))
+            list(LocalExecutor(workers, marks=tmp_path).run(plan.tasks, store.uri, str(tmp_path / "file" / "below")))
 
 
 def test_no_tasks_start_no_worker(tmp_path: Path) -> None:
