@@ -6,7 +6,7 @@ STORE ?= store
 # One place for temporary pip noise: nothing on success, everything on failure.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test integration check lock audit bench clean
+.PHONY: help demo test integration check docs lock audit bench clean
 .DELETE_ON_ERROR:
 
 help:  ## Say what there is to type.
@@ -34,6 +34,9 @@ check: .venv/dev  ## Lint, types and import contracts: what needs no running.
 	cd localstack-process-executor && ../$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 
+docs: .venv/docs  ## Build the documentation as a site, strictly, into build/site.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
 lock: .venv/dev  ## Write requirements.lock anew, from pyproject.toml and constraints.txt.
 	$(BIN)/uv pip compile pyproject.toml --extra coordinator --extra verify --extra infra --universal \
 	  --python-version 3.11 --constraint constraints.txt --generate-hashes --no-emit-index-url --no-annotate \
@@ -55,10 +58,13 @@ bench: .venv/dev  ## Measure what the documentation quotes; labels and templates
 	$(BIN)/python -m benchmarks.template_stage --rounds
 	$(BIN)/python -m benchmarks.template_stage --map
 	$(BIN)/python -m benchmarks.fan_out
+	$(BIN)/python -m benchmarks.planning
+	$(BIN)/python -m benchmarks.simulation
 	$(BIN)/python -m benchmarks.upload --only clients movers tls losses drain compress
 	$(BIN)/python -m benchmarks.upload_chaos
 	$(BIN)/python -m benchmarks.cold_start
 	$(BIN)/python -m benchmarks.start_up
+	$(BIN)/python -m benchmarks.cost
 
 clean:  ## Remove environments and caches; never a store.
 	rm -rf .venv .cache build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -71,6 +77,10 @@ clean:  ## Remove environments and caches; never a store.
 
 .venv/demo: .venv/python pyproject.toml constraints.txt
 	$(PIP) --editable '.[coordinator,gpu]'
+	@touch $@
+
+.venv/docs: .venv/python pyproject.toml constraints.txt
+	$(PIP) --editable '.[docs]'
 	@touch $@
 
 .venv/dev: .venv/demo

@@ -10,6 +10,7 @@ from coordinator.executors.choose import make_lambda_executor, make_step_functio
 from coordinator.executors.step_functions import RunRecord, describe_execution, read_record
 from lambdas.stages import find_stage
 from mycelium.errors import UnknownRunError
+from mycelium.events import Observer
 from mycelium.manifest import Manifest, find_run
 from mycelium.plan import plan_run
 from mycelium.run import run_plan
@@ -50,7 +51,9 @@ def look_at_run(store: Store, run_id: str) -> RunLook | None:
     return RunLook(run_id, record.execution, state or "UNKNOWN", record.n_items, n_written)
 
 
-def attach_run(store: Store, run_id: str, deployment: str, *, quiet: bool = False) -> Manifest:
+def attach_run(
+    store: Store, run_id: str, deployment: str, *, quiet: bool = False, observer: Observer | None = None
+) -> Manifest:
     """Follow the execution of a run to its end, take over what it wrote, and write the manifest.
 
     Args:
@@ -58,6 +61,7 @@ def attach_run(store: Store, run_id: str, deployment: str, *, quiet: bool = Fals
         run_id: the run.
         deployment: the deployment that the execution belongs to, unless the record names another.
         quiet: show no progress.
+        observer: tells what happens. The trace id is that of the command which started the execution.
 
     Raises:
         UnknownRunError: no execution was started for this run, or its inputs have become another run since.
@@ -81,9 +85,11 @@ def attach_run(store: Store, run_id: str, deployment: str, *, quiet: bool = Fals
             f"run {run_id} was of other inputs or another version of stage {stage.name}; now it would be {plan.run_id}"
         )
     found = find_deployment(record.deployment, stage.name)
-    remote = make_lambda_executor(found, stage, MAX_CONCURRENCY)
+    observer = observer or Observer()
+    observer.trace_id = record.trace_id or observer.trace_id
+    remote = make_lambda_executor(found, stage, MAX_CONCURRENCY, observer)
     executor = make_step_functions_executor(found, MAX_CONCURRENCY, remote, may_start=False)
-    return run_plan(store, plan, executor, reducer=remote, quiet=quiet)
+    return run_plan(store, plan, executor, reducer=remote, quiet=quiet, observer=observer)
 
 
 def _find_inputs(source: Store, record: RunRecord) -> list[Manifest]:

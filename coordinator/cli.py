@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coordinator.again.cli import retry, run_task_here
+from coordinator.cost.cli import plan, prices
 from coordinator.doctor.cli import doctor
 from coordinator.fleet.cli import fleet, merge
-from coordinator.options import complete_run, executor_options, open_named
+from coordinator.logs.cli import logs
+from coordinator.options import complete_run, executor_options, max_cost_option, open_named
 from coordinator.pairs.cli import export_pairs
 from coordinator.pipeline.cli import run_pipeline
 from coordinator.report.cli import report
+from coordinator.simulate.cli import simulate
 from coordinator.storekeeping.cli import export_run, gc, import_run, verify
 from lambdas.stages import find_stage, stage_names
-from mycelium.command import EXIT_SOME_FAILED, CommandGroup, json_option, run_command, store_option
+from mycelium.command import EXIT_SOME_FAILED, CommandGroup, json_option, open_observer, run_command, store_option
 from mycelium.deployment import DEFAULT_DEPLOYMENT
 from mycelium.errors import UnknownRunError, UserInputError
 from mycelium.nearest import suggest
@@ -137,7 +140,11 @@ def _make_stage_command(stage: "Stage[Any]") -> click.Command:
         *_fit_options(stage),
         click.Option(["--output"], metavar="URI", help="Store to write to, where that is another than the one read."),
         *executor_options(),
-        click.Option(["--dry-run"], is_flag=True, help="Say what would be done, and do nothing."),
+        max_cost_option(),
+        click.Option(["--dry-run"], is_flag=True, help="Say what would be done, how long it takes, what it costs."),
+        click.Option(
+            ["--probe"], type=click.IntRange(1, 1000), help="Do so many chunks here first, and estimate from them."
+        ),
         click.Option(["--quiet"], is_flag=True, help="No progress."),
     ]
     command = click.Command(
@@ -171,6 +178,7 @@ def _split_input(reference: str | None, store: str | None) -> tuple[Store, str |
 
 def _run_stage(stage: "Stage[Any]", values: dict[str, Any]) -> int:
     from coordinator import tell
+    from coordinator.cost.cli import find_ahead
     from coordinator.executors.choose import check_cloud_store, choose_executor
     from coordinator.lineage import find_fit, find_inputs
     from mycelium.failures import parse_policy
@@ -178,6 +186,7 @@ def _run_stage(stage: "Stage[Any]", values: dict[str, Any]) -> int:
     from mycelium.run import Until, run_plan
 
     policy = parse_policy(values["max_failures"])
+    observer = open_observer(values["events"], as_json=values["as_json"])
     names = [field.name for field in dataclasses.fields(stage.params)]
     try:
         params = type(stage.params)(**{name: values[name] for name in names})
@@ -190,25 +199,27 @@ def _run_stage(stage: "Stage[Any]", values: dict[str, Any]) -> int:
         values["deployment"],
         max_workers=values["max_workers"],
         max_concurrency=values["max_concurrency"],
+        observer=observer,
     )
     source, reference = _split_input(values["input_run"], values["store"] or chosen.store)
     target = open_store(values["output"]) if values["output"] else source
     check_cloud_store(executor, source.uri, target.uri)
     inputs = find_inputs(source, stage, stage.inputs(params), reference)
     fit = find_fit(source, stage, values["fit_of"]) if values.get("fit_of") else None
-    plan = plan_run(source, target, stage, params, inputs, fit=fit)
+    ahead = find_ahead(plan_run(source, target, stage, params, inputs, fit=fit), target, values)
     if values["dry_run"]:
-        tell.tell_plan(plan, as_json=values["as_json"])
+        tell.tell_plan(ahead, as_json=values["as_json"])
         return 0
     manifest = run_plan(
         target,
-        plan,
+        ahead.plan,
         chosen.executor,
         reducer=chosen.reducer,
         quiet=values["quiet"],
-        until=Until(policy),
+        until=Until(policy, allowance=ahead.limit),
+        observer=observer,
     )
-    tell.tell_run(manifest, as_json=values["as_json"])
+    tell.tell_run(manifest, as_json=values["as_json"], silent=observer.owns_stdout)
     return 0 if manifest.complete else EXIT_SOME_FAILED
 
 
@@ -351,8 +362,12 @@ for command in (
     doctor,
     report,
     run_pipeline,
+    plan,
+    prices,
+    simulate,
     run_task_here,
     retry,
+    logs,
     gc,
     verify,
     export_run,

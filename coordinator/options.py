@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from lambdas.stages import stage_names
-from mycelium.command import Choice
+from mycelium.command import EVENTS_HELP, Choice
 from mycelium.deployment import DEFAULT_DEPLOYMENT
 from mycelium.errors import MyceliumError
 from mycelium.settings import read_settings
@@ -48,6 +48,22 @@ def with_executor(command: click.Command) -> click.Command:
     return command
 
 
+def with_max_cost(command: click.Command) -> click.Command:
+    """Give a command the option that bounds what a run may cost."""
+    command.params.append(max_cost_option())
+    return command
+
+
+def max_cost_option() -> click.Option:
+    """Make the option that bounds what a run may cost."""
+    return click.Option(
+        ["--max-cost"],
+        type=click.FloatRange(0, min_open=True),
+        metavar="USD",
+        help="Start no more chunks than so many dollars surely pay for, and none if it can't be enough.",
+    )
+
+
 def executor_options() -> list[click.Option]:
     """Make the options that say where tasks run."""
     return [
@@ -67,6 +83,7 @@ def executor_options() -> list[click.Option]:
             metavar="N|P%",
             help="Give up when more chunks fail. Default: only when the first 20 all fail alike.",
         ),
+        click.Option(["--events"], metavar="FILE", help=EVENTS_HELP),
         click.Option(
             ["--deployment"], default=DEFAULT_DEPLOYMENT, show_default=True, help="What `cdk deploy` called the stack."
         ),

@@ -1,15 +1,21 @@
-"""The generated pages: datasets and the command line, from the code that they describe.
+"""The generated pages: datasets, commands, events and logs, errors and settings, from the code that they describe.
 
-python -m coordinator.reference        # writes docs/datasets.md and docs/cli.md; a test holds them current
+python -m coordinator.reference        # writes them below docs/; a test holds them current
 """
 
-from collections.abc import Iterator
+import inspect
+import re
+import textwrap
+from collections.abc import Container, Iterator
 from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-import click
+import msgspec
 
 from coordinator.cli import coordinator
 from lambdas.stages import find_stage, stage_names
+from mycelium import errors
+from mycelium.command import describe_commands
 from mycelium.datasets import (
     ATTENTION,
     CONNECTIVITY,
@@ -21,7 +27,10 @@ from mycelium.datasets import (
     RECEIVED,
     TOKENS,
 )
+from mycelium.events import AnyEvent, Event
+from mycelium.logs import DIMENSIONS, FAILURE_DIMENSIONS, FAILURES, METRICS, NAMESPACE, OTHER_FAILURE, TaskLine
 from mycelium.schema import Dataset
+from mycelium.settings import Settings
 
 DOCS = Path(__file__).parent.parent / "docs"
 _MADE = "<!-- Made by `python -m coordinator.reference`; tested to be current. -->"
@@ -69,30 +78,128 @@ def _written_by_stages() -> Iterator[tuple[str, Dataset]]:
 
 def describe_cli() -> str:
     """Return the page of commands, as Markdown."""
-    parts = ["# Commands", "", _MADE, ""]
-    for words, command in _walk(coordinator, ("python -m coordinator",)):
-        # The help option's names are said, because click keeps those of whoever asks first.
-        context = click.Context(
-            command, info_name=" ".join(words), terminal_width=100, help_option_names=["-h", "--help"]
-        )
-        parts += [f"## {' '.join(words[1:]) or words[0]}", "", "```", command.get_help(context), "```", ""]
-    return "\n".join(parts)
+    return "\n".join(["# Commands", "", _MADE, "", *describe_commands(coordinator, "python -m coordinator")])
 
 
-def _walk(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    yield words, command
-    if isinstance(command, click.Group):
-        context = click.Context(command)
-        for name in command.list_commands(context):
-            found = command.get_command(context, name)
-            if found is not None:
-                yield from _walk(found, (*words, name))
+def describe_errors() -> str:
+    """Return the page of errors, as Markdown: the tree, and what each means."""
+    text, root, tree = inspect.cleandoc(errors.__doc__ or "").partition("    MyceliumError\n")
+    parts = ["# Errors", "", _MADE, "", text.strip(), "", "```", textwrap.dedent(root + tree), "```", ""]
+    parts += ["| error | what it means |", "|---|---|"]
+    for name, error in vars(errors).items():
+        if inspect.isclass(error) and issubclass(error, errors.MyceliumError):
+            parts.append(f"| `{name}` | {_join(inspect.cleandoc(error.__doc__ or '').split('Attributes:')[0])} |")
+    return "\n".join([*parts, ""])
+
+
+def describe_settings() -> str:
+    """Return the page of settings, as Markdown: what the environment may say."""
+    doc = inspect.cleandoc(Settings.__doc__ or "")
+    parts = ["# Settings", "", _MADE, ""]
+    parts += [
+        "The environment is read once. A command's option wins over it, and [cli.md](cli.md) lists those.",
+        "What `cdk deploy` can be told is in [deploy.md](deploy.md#settings).",
+        "",
+        "| setting | what it is |",
+        "|---|---|",
+    ]
+    for name, meaning in re.findall(r"^    (\w+): (.*?)(?=^    \w+: |\Z)", doc, re.MULTILINE | re.DOTALL):
+        parts.append(f"| `{name}` | {_join(meaning)} |")
+    return "\n".join([*parts, ""])
+
+
+def _join(text: str) -> str:
+    """Return text in one line, as a cell of a table has it."""
+    return " ".join(text.replace("``", "`").replace("|", "\\|").split())
+
+
+_EVENTS = """\
+`run-stage`, `run-pipeline`, `retry` and `extract` tell what happens to whoever gives `--events FILE`: one JSON object a
+line, as it happens, added to the file's end. `--events -` is standard output, which then holds nothing else. A reader
+that goes away (`| head -1`) and a disk that is full end the stream and not the run; a reader that is slow holds the run
+up. `kill -9` ends it without a `run-finished`. Units are in the names. New fields and new kinds of event may come: skip
+what you don't know.
+
+```
+python -m coordinator run-stage heartbeat --quiet --events - | jq -r 'select(.event == "chunk-failed") | .error_kind'
+python -m coordinator run-pipeline --to labels --events run.jsonl
+jq -s 'map(select(.event == "chunk-done") | .bytes_read) | add' run.jsonl
+```
+
+Every run of the command tells `run-started`, `run-planned`, then its rounds and chunks, and `run-finished`. The runs of
+a pipeline go on side by side, and so do their events: `run_id` tells them apart. Every event has these fields:
+"""
+
+_LOGS = """\
+A function logs one JSON object a line for each task; `python -m coordinator logs RUN` shows them. Their `trace_id` is
+that of the command's events and of its manifest. No text is logged, neither a problem's nor an error's.
+"""
+
+_METRICS = """\
+CloudWatch counts what the lines say (embedded metric format) in the namespace `{namespace}`: {metrics}, by
+`{dimensions}`; and `failures` once more by `{failure_dimensions}`, where `failure` is one of {n_failures} names of
+errors or `{other}`. Run, chunk and trace id are no dimensions: [deploy.md](deploy.md#what-it-costs) says what a metric
+costs.
+"""
+
+
+def describe_events() -> str:
+    """Return the page of events and logs, as Markdown."""
+    common = {field.name for field in msgspec.structs.fields(Event)}
+    parts = ["# Events and logs", "", _MADE, "", "## Events", "", _EVENTS, *_describe_fields(Event), ""]
+    for kind in get_args(AnyEvent):
+        config = kind.__struct_config__
+        parts += [f"### {config.tag}", "", str(kind.__doc__), "", *_describe_fields(kind, without=common), ""]
+    metrics = _METRICS.format(
+        namespace=NAMESPACE,
+        metrics=", ".join(f"`{name}` ({unit})" for name, unit in METRICS.items()),
+        dimensions="` and `".join(DIMENSIONS),
+        failure_dimensions="`, `".join(FAILURE_DIMENSIONS),
+        n_failures=len(FAILURES),
+        other=OTHER_FAILURE,
+    )
+    return "\n".join([*parts, "## Logs", "", _LOGS, *_describe_fields(TaskLine), "", metrics])
+
+
+def _describe_fields(kind: type[msgspec.Struct], without: Container[str] = ()) -> Iterator[str]:
+    yield from ("| field | type | what it says |", "|---|---|---|")
+    hints = get_type_hints(kind, include_extras=True)
+    for field in msgspec.structs.fields(kind):
+        if field.name in without:
+            continue
+        hint = hints[field.name]
+        yield f"| `{field.encode_name}` | {_describe_type(hint)} | {_describe_meaning(hint)} |"
+
+
+def _describe_meaning(hint: Any) -> str:  # noqa: ANN401 - a type as the interpreter holds it
+    return next((str(meta.description) for meta in hint.__metadata__ if meta.description), "")
+
+
+def _describe_type(hint: Any) -> str:  # noqa: ANN401 - as above
+    if get_origin(hint) is Annotated:
+        return _describe_type(get_args(hint)[0])
+    if get_origin(hint) is Literal:
+        return ", ".join(f"`{value}`" for value in get_args(hint))
+    if get_args(hint):
+        return " or ".join(_describe_type(part) for part in get_args(hint))
+    names = {str: "text", int: "whole number", float: "number", bool: "yes or no", type(None): "null"}
+    return "absent" if hint is msgspec.UnsetType else names.get(hint, "object")
+
+
+PAGES = {
+    "datasets.md": describe_datasets,
+    "cli.md": describe_cli,
+    "events.md": describe_events,
+    "errors.md": describe_errors,
+    "settings.md": describe_settings,
+}
+"""The pages, and what returns each."""
 
 
 def main() -> None:
     """Write the pages."""
-    (DOCS / "datasets.md").write_text(describe_datasets())
-    (DOCS / "cli.md").write_text(describe_cli())
+    for name, describe in PAGES.items():
+        (DOCS / name).write_text(describe())
 
 
 if __name__ == "__main__":

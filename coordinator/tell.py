@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from coordinator.cost.actual import actual_cost, describe_cost
+from coordinator.cost.prices import read_prices
+from coordinator.cost.tell import list_expected, tell_cost
 from coordinator.inspect import Look
 from mycelium.command import make_printable
 from mycelium.manifest import Manifest
-from mycelium.plan import Plan
 from mycelium.progress import format_seconds
 from mycelium.schema import Row
 from mycelium.stage import Stage
@@ -20,9 +22,13 @@ from mycelium.stage import Stage
 if TYPE_CHECKING:  # it would bring in the executors, for every command
     from coordinator.attach import RunLook
     from coordinator.compare import Comparison
+    from coordinator.cost.planned import Ahead
 
 MAX_ROWS = 64
 """Rows of a table that are printed for people; JSON has them all."""
+
+IN_THE_CLOUD = ("lambda", "step-functions")
+"""The executors whose tasks leave a log."""
 
 MAX_NAMED = 20
 """Failed chunks named one by one; of more, the number."""
@@ -52,8 +58,9 @@ def tell_ingest(manifest: Manifest, *, as_json: bool) -> None:
         click.echo(f"  which and why: rejects/{manifest.run_id}/", err=True)
 
 
-def tell_plan(plan: Plan, *, as_json: bool) -> None:
-    """Say what a run would do."""
+def tell_plan(ahead: "Ahead", *, as_json: bool) -> None:
+    """Say what a run would do, and what it would take."""
+    plan = ahead.plan
     size = sum(ref.size for task in plan.tasks if not task.found for ref in task.inputs)
     facts: Row = {
         "run": plan.run_id,
@@ -66,15 +73,31 @@ def tell_plan(plan: Plan, *, as_json: bool) -> None:
         "input lost": len(plan.lost),
     }
     if as_json:
-        say_json(facts)
+        expected = [dataclasses.asdict(one) for one in ahead.expected]
+        say_json(facts | {"expected": expected, "prices_of": ahead.prices.of})
         return
     for name, value in facts.items():
         click.echo(f"{name + ':':<15} {value:,}" if isinstance(value, int) else f"{name + ':':<15} {value}")
+    _tell_expected(ahead)
     _name_some([f"lost: chunk {outcome.chunk_id}: {outcome.error}" for outcome in plan.lost], "lost chunks")
 
 
-def tell_run(manifest: Manifest, *, as_json: bool) -> None:
-    """Say how a run stands and what came out."""
+def _tell_expected(ahead: "Ahead") -> None:
+    """Say what a run would take on each executor; the same words once."""
+    click.echo(f"\n{format_table(list_expected(ahead.expected))}")
+    for source in dict.fromkeys(one.source for one in ahead.expected):
+        who = ", ".join(one.executor for one in ahead.expected if one.source == source)
+        click.echo(f"{who}: {source}")
+    if all(one.wall_s is None for one in ahead.expected):
+        click.echo(f"?: {ahead.plan.stage.name} never ran in this store; --probe 5 does five chunks and measures them")
+    click.echo(f"(from … to …: one time in ten it is below, one time in ten above; prices of {ahead.prices.of})")
+
+
+def tell_run(manifest: Manifest, *, as_json: bool, silent: bool = False) -> None:
+    """Say how a run stands and what came out; if `silent`, its failures alone, for standard output is another's."""
+    if silent:
+        _tell_failures(manifest)
+        return
     if as_json:
         say_json(_summary(manifest))
         return
@@ -90,6 +113,7 @@ def tell_run(manifest: Manifest, *, as_json: bool) -> None:
             f"{costs['invocations']} invocations ({costs['retries']} retries), {costs['cold_starts']} cold starts, "
             f"{costs['billed_ms'] / 1000:.1f} s billed, {costs['memory_mb']} MB used at most"
         )
+    tell_cost(actual_cost(manifest, read_prices()))
     for name, rows in manifest.result.items():
         click.echo(f"\n{name.replace('_', ' ')}")
         click.echo(format_table(rows[:MAX_ROWS]))
@@ -108,6 +132,11 @@ def _tell_failures(manifest: Manifest) -> None:
     _name_some([f"failed: chunk {outcome.chunk_id}: {outcome.error}" for outcome in failed], "failed chunks")
     if "stopped" in manifest.notes:
         click.echo(f"the run gave up: {manifest.notes['stopped']}", err=True)
+    if failed and manifest.trace_id and manifest.executor in IN_THE_CLOUD:
+        click.echo(
+            f"trace {manifest.trace_id}; what the functions logged: `python -m coordinator logs {manifest.run_id}`",
+            err=True,
+        )
     if failed:
         click.echo(f"`python -m coordinator retry {manifest.run_id}` runs what is missing again", err=True)
 
@@ -163,7 +192,7 @@ def tell_runs(runs: Sequence[tuple[str, Manifest]], *, as_json: bool) -> None:
             "finished": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(manifest.finished_s)),
             "complete": manifest.complete,
             "chunks": manifest.n_chunks,
-            "failed": len(manifest.failed),
+            "failed": manifest.n_failed,
             "origin": manifest.provenance.origin,
             "teacher": manifest.provenance.teacher,
         }
@@ -206,6 +235,7 @@ def _summary(manifest: Manifest) -> dict[str, object]:
     return {
         "run": manifest.run_id,
         "stage": manifest.stage,
+        "trace": manifest.trace_id,
         "complete": manifest.complete,
         "chunks": manifest.n_chunks,
         "failed": [{"chunk": o.chunk_id, "error": o.error, "kind": o.error_kind} for o in manifest.failed],
@@ -213,6 +243,7 @@ def _summary(manifest: Manifest) -> dict[str, object]:
         "task_s": sum(outcome.wall_s for outcome in manifest.outcomes),
         "bytes_read": sum(outcome.bytes_read for outcome in manifest.outcomes),
         **_sum_costs(manifest),
+        "cost": describe_cost(actual_cost(manifest, read_prices())),
         "result": manifest.result,
         "notes": manifest.notes,
     }

@@ -10,7 +10,15 @@ import msgspec
 from gpu_workers.options import device_option, dtype_option, quiet_option, spool_option
 from gpu_workers.spool.cli import upload
 from gpu_workers.work.cli import work
-from mycelium.command import EXIT_SOME_FAILED, CommandGroup, json_option, run_command, store_option
+from mycelium.command import (
+    EXIT_SOME_FAILED,
+    CommandGroup,
+    events_option,
+    json_option,
+    open_observer,
+    run_command,
+    store_option,
+)
 from mycelium.settings import read_settings
 
 if TYPE_CHECKING:  # they bring torch, which --help does not wait for, and pyarrow, half of what an uploader weighs
@@ -68,6 +76,7 @@ def gpu_workers() -> None:
 @dtype_option
 @spool_option
 @quiet_option
+@events_option
 @json_option
 def extract(
     model: str,
@@ -86,6 +95,7 @@ def extract(
     dtype: str | None,
     spool: str | None,
     quiet: bool,
+    events: str | None,
     as_json: bool,
 ) -> int:
     """Read the teacher's attention over problems and their chains of thought.
@@ -112,6 +122,7 @@ def extract(
     from mycelium.plan import plan_run
     from mycelium.run import run_plan
 
+    observer = open_observer(events, as_json=as_json)
     desk = Desk()
     open_store = open_spooled(spool, desk.is_closed)
     opened = open_store(store or read_settings().store)
@@ -129,8 +140,11 @@ def extract(
     if not quiet:
         click.echo(f"extract {words}, {plan.n_found} there already, run {plan.run_id}", err=True)
     executor = PipelineExecutor(stage, desk, reader, open_store)
-    manifest = run_plan(opened, plan, executor, watch=reader.meter, quiet=quiet)
-    _tell(manifest, [dataset.name for dataset in stage.writes], as_json=as_json)
+    manifest = run_plan(opened, plan, executor, watch=reader.meter, quiet=quiet, observer=observer)
+    if observer.owns_stdout:
+        _tell_failed(manifest)
+    else:
+        _tell(manifest, [dataset.name for dataset in stage.writes], as_json=as_json)
     return EXIT_SOME_FAILED if manifest.failed else 0
 
 

@@ -56,6 +56,7 @@ class CloudStack(cdk.Stack):
             "Monitoring",
             functions=[*self.stage_functions, self.reduce_function],
             machine=self.map.machine,
+            deployment=options.deployment,
             email=options.email,
         )
         if options.budget_usd:

@@ -12,6 +12,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from infra.task_function import TaskFunction
+from mycelium.logs import DIMENSIONS, FAILURE_DIMENSIONS, NAMESPACE
 
 _PERIOD = cdk.Duration.minutes(5)
 _THROTTLES = 1000
@@ -28,6 +29,7 @@ class Monitoring(Construct):
         *,
         functions: Sequence[TaskFunction],
         machine: sfn.StateMachine,
+        deployment: str,
         email: str,
     ) -> None:
         """Watch the functions and the state machine.
@@ -37,6 +39,7 @@ class Monitoring(Construct):
             construct_id: its name there.
             functions: the stages' functions and the reduce.
             machine: the state machine.
+            deployment: the deployment's name, a dimension of what the functions count themselves.
             email: who is told; nobody if empty.
         """
         super().__init__(scope, construct_id)
@@ -51,7 +54,7 @@ class Monitoring(Construct):
             1,
             "A Distributed Map could not start or go on: its execution in the Step Functions console says why.",
         )
-        self._draw(functions, machine)
+        self._draw(functions, machine, deployment)
 
     def _make_topic(self) -> sns.Topic:
         topic = sns.Topic(self, "Alarms", enforce_ssl=True)
@@ -101,10 +104,10 @@ class Monitoring(Construct):
         )
         alarm.add_alarm_action(actions.SnsAction(self.topic))
 
-    def _draw(self, functions: Sequence[TaskFunction], machine: sfn.StateMachine) -> None:
+    def _draw(self, functions: Sequence[TaskFunction], machine: sfn.StateMachine, deployment: str) -> None:
         dashboard = cloudwatch.Dashboard(self, "Dashboard", default_interval=cdk.Duration.hours(3))
         lambdas = [watched.function for watched in functions]
-        rows = {
+        rows: dict[str, Sequence[cloudwatch.IMetric]] = {
             "Calls": [function.metric_invocations(period=_PERIOD) for function in lambdas],
             "Failed calls": [function.metric_errors(period=_PERIOD) for function in lambdas],
             "Throttled calls": [function.metric_throttles(period=_PERIOD) for function in lambdas],
@@ -116,6 +119,21 @@ class Monitoring(Construct):
                 watched.dead_letters.metric_approximate_number_of_messages_visible(period=_PERIOD)
                 for watched in functions
             ],
+            "Seconds of a task, slowest of a hundred": [_search(deployment, "task_s", "p99")],
+            "Bytes read and written": [_search(deployment, name, "Sum") for name in ("bytes_read", "bytes_written")],
+            "Problems": [_search(deployment, "problems", "Sum")],
+            "Failed tasks, by kind": [_search(deployment, "failures", "Sum", FAILURE_DIMENSIONS)],
         }
         for title, metrics in rows.items():
             dashboard.add_widgets(cloudwatch.GraphWidget(title=title, left=metrics, width=12))
+
+
+def _search(
+    deployment: str, name: str, statistic: str, dimensions: Sequence[str] = DIMENSIONS
+) -> cloudwatch.MathExpression:
+    """Return a metric of every stage that has logged one: which those are, only CloudWatch knows."""
+    schema = ",".join((NAMESPACE, *dimensions))
+    found = f'{{{schema}}} deployment="{deployment}" MetricName="{name}"'
+    return cloudwatch.MathExpression(
+        expression=f"SEARCH('{found}', '{statistic}', {_PERIOD.to_seconds():.0f})", label="", period=_PERIOD
+    )

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from mycelium.deployment import DEFAULT_DEPLOYMENT
 from mycelium.errors import UserInputError
+from mycelium.settings import LOG_LEVELS
 
 Architecture = Literal["arm64", "x86_64"]
 
@@ -26,6 +27,8 @@ class Options:
         architecture: the functions' processor, ``arm64`` or ``x86_64``; arm64 costs a fifth less.
         python: the functions' Python, ``3.13``, say.
         log_retention_days: how long logs are kept.
+        log_level: which tasks the functions log: ``INFO`` for all, ``ERROR`` for those that failed. What is not logged
+            is not counted by the metrics, either.
         output_days: after how many days a run's outputs are deleted; a run again makes them again. 0 keeps them for
             ever. Problems, signals and manifests are never deleted.
         budget_usd: what the account may cost in a month before a budget says so; 0 makes no budget.
@@ -38,6 +41,7 @@ class Options:
     architecture: Architecture = "arm64"
     python: str = "3.13"
     log_retention_days: int = 30
+    log_level: str = LOG_LEVELS[0]
     output_days: int = 365
     budget_usd: int = 0
     email: str = ""
@@ -54,6 +58,7 @@ class Options:
         _check_choice("architecture", self.architecture, ARCHITECTURES)
         _check_choice("python", self.python, PYTHONS)
         _check_choice("log_retention_days", self.log_retention_days, LOG_RETENTIONS)
+        _check_choice("log_level", self.log_level, LOG_LEVELS)
         for name in ("output_days", "budget_usd", "gpu_max"):
             if getattr(self, name) < 0:
                 raise UserInputError(f"{name} is 0 or more; got {getattr(self, name)}")

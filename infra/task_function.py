@@ -12,6 +12,7 @@ from infra.acknowledgements import acknowledge
 from infra.data_bucket import DataBucket
 from infra.log_group import make_log_group
 from infra.options import Architecture, Options
+from mycelium.settings import DEPLOYMENT_VARIABLE, LOG_LEVEL_VARIABLE
 
 STAGE_VARIABLE = "MYCELIUM_STAGE"
 
@@ -102,7 +103,8 @@ class TaskFunction(Construct):
             role=role,
             memory_size=plan.memory_mb,
             timeout=cdk.Duration.seconds(plan.timeout_s),
-            environment=plan.environment,
+            environment=plan.environment
+            | {DEPLOYMENT_VARIABLE: options.deployment, LOG_LEVEL_VARIABLE: options.log_level},
             log_group=log_group,
             dead_letter_queue=self.dead_letters,
             # The coordinator retries, and knows what can heal; Lambda would repeat an asynchronous call twice, blindly.

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from lambdas.stages import find_stage
+from mycelium.logs import log_task
 from mycelium.reduce import reduce_encoded
 from mycelium.store import open_store
 from mycelium.task import run_task
@@ -17,11 +18,12 @@ _open = cache(open_store)  # one store, and so one client, for each URI and envi
 
 def handle_task(event: dict[str, Any], context: object) -> Any:  # noqa: ANN401 - JSON, as the runtime wants it
     """Run the task of a `mycelium.wire.TaskCall`; answer a `mycelium.wire.Answer`."""
-    del context
     call = msgspec.convert(event, TaskCall)
-    stage, target = find_stage(call.task.stage), _open(call.target_uri)
-    params = msgspec.convert(call.task.params, type(stage.params))
-    result = run_task(call.task, stage, params, _open(call.source_uri), target)
+    with log_task(call, context) as log:
+        stage, target = find_stage(call.task.stage), _open(call.target_uri)
+        params = msgspec.convert(call.task.params, type(stage.params))
+        result = run_task(call.task, stage, params, _open(call.source_uri), target)
+        log.finish(result.outcome)
     return msgspec.to_builtins(answer_task(call, result, target))
 
 

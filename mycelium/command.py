@@ -6,14 +6,17 @@ one line that says what to do instead; 130 Ctrl-C.
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from mycelium.errors import MyceliumError
+from mycelium.errors import MyceliumError, UserInputError
 from mycelium.nearest import suggest
 from mycelium.settings import STORE_VARIABLE
+
+if TYPE_CHECKING:  # it brings Arrow, which --help does not wait for
+    from mycelium.events import Observer
 
 EXIT_SOME_FAILED = 1
 EXIT_USER_ERROR = 2
@@ -22,7 +25,26 @@ EXIT_INTERRUPTED = 130
 store_option = click.option(
     "--store", metavar="URI", help=f"Folder, file:// or s3://bucket/prefix. Default: ${STORE_VARIABLE}, or ./store."
 )
+EVENTS_HELP = "Add what happens to FILE, an event a line, as docs/events.md says; - for standard output, and no other."
+events_option = click.option("--events", metavar="FILE", help=EVENTS_HELP)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+
+
+def open_observer(events: str | None, *, as_json: bool) -> "Observer":
+    """Make a command's observer, with a trace id of its own, for as long as click's context lasts.
+
+    Args:
+        events: what --events names.
+        as_json: whether the command prints a document at its end.
+
+    Raises:
+        UserInputError: two things would go to standard output, or the file can't be opened.
+    """
+    from mycelium.event_stream import STDOUT, observing  # noqa: PLC0415 - as above
+
+    if events == STDOUT and as_json:
+        raise UserInputError("--events - and --json both write to standard output: give --events a FILE")
+    return click.get_current_context().with_resource(observing(events))
 
 
 class CommandGroup(click.Group):
@@ -92,3 +114,23 @@ def make_printable(text: str) -> str:
 def _fail(message: str) -> int:
     click.echo(f"error: {make_printable(' '.join(message.split()))}", err=True)
     return EXIT_USER_ERROR
+
+
+def describe_commands(group: click.Group, program: str) -> Iterator[str]:
+    """Yield the lines of a page, as Markdown, that has the help of a program and of each of its commands."""
+    for words, command in _walk(group, (program,)):
+        # The help option's names are said, because click keeps those of whoever asks first.
+        context = click.Context(
+            command, info_name=" ".join(words), terminal_width=100, help_option_names=["-h", "--help"]
+        )
+        yield from (f"## {' '.join(words[1:]) or words[0]}", "", "```", command.get_help(context), "```", "")
+
+
+def _walk(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    yield words, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            if found is not None:
+                yield from _walk(found, (*words, name))

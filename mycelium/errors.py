@@ -22,6 +22,7 @@ line: a command prints that line and exits with 2.
     │   ├── BadSignalError                      a signal holds NaN or lies outside its range
     │   └── NothingReadError                    it has steps, and not one could be read
     ├── FitError (RuntimeError)                 a fit could not ask every chunk
+    ├── MissingPackageError (ImportError)       a package that Mycelium can do without is asked for, and not installed
     ├── JudgeError (RuntimeError)               the child that verifies equations can't be started
     └── ModelError (ValueError)                 the teacher can't be loaded or can't be read
 """
@@ -110,6 +111,10 @@ class FitError(MyceliumError, RuntimeError):
         """Take the message, and what became of the chunks that could not answer."""
         super().__init__(message)
         self.outcomes = outcomes
+
+
+class MissingPackageError(MyceliumError, ImportError):
+    """A package that Mycelium can do without is asked for, and is not installed."""
 
 
 class JudgeError(MyceliumError, RuntimeError):

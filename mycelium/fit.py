@@ -12,6 +12,7 @@ maps with the first one's, so that one run never has two.
 """
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -53,6 +54,7 @@ class Rounds:
         reducer: who reduces stored parts; None to do it here.
         quiet: show no progress.
         show: shows the progress.
+        heard: is told of each round that was asked: its number, how many chunks failed, and how long it took.
         n_asked: rounds so far.
     """
 
@@ -63,6 +65,7 @@ class Rounds:
     reducer: Reducer | None = None
     quiet: bool = False
     show: ShowsProgress = show_progress
+    heard: Callable[[int, int, float], None] = lambda _round, _failed, _wall_s: None
     n_asked: int = 0
 
     def find_artifact(self, params: Any) -> ObjectRef:  # noqa: ANN401 - the stage's own
@@ -103,12 +106,14 @@ class Rounds:
         tasks = [replace(task, found=False, broadcast=question, asks=True) for task in self.tasks]
         tree = PartTree(self.stage, self.store, tasks[0].run_id, self.reducer, asks=True)
         failed: list[Outcome] = []
+        started_s = time.monotonic()
         with self.show(f"{self.stage.name}, round {self.n_asked}", len(tasks), quiet=self.quiet) as progress:
             for result in self.run_tasks(tasks):
                 if result.outcome.status == "failed":
                     failed.append(result.outcome)
                 tree.take(result)
                 progress.advance(failed=result.outcome.status == "failed")
+        self.heard(self.n_asked, len(failed), time.monotonic() - started_s)
         total = None if failed else tree.finish()
         if total is None:
             raise FitError(

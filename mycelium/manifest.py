@@ -2,86 +2,54 @@
 
 A manifest is one JSON object, ``manifests/<dataset>/<run id>.json``, written last. A run without one was cut off; its
 chunks are still good, and the same command carries on from them.
+
+The outcomes of more than `IN_ONE` chunks stand in volumes, objects of their own that are written first and that the
+manifest names by their digests. They are read when the outcomes are asked for; see `mycelium.volumes`.
 """
 
-import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import msgspec
 
 from mycelium.errors import ChunkDamagedError, UnknownRunError
 from mycelium.nearest import find_nearest
+from mycelium.outcome import ObjectRef, Outcome, digest, strip_times
 from mycelium.schema import Dataset, Provenance, Result, Row
-from mycelium.store import Store
+from mycelium.store import ObjectInfo, Store
+from mycelium.volumes import VOLUME_SUFFIX, Volume, Volumes, put_volumes
+
+__all__ = [  # what a run leaves is known by this module's name, wherever a part of it is defined
+    "FIT",
+    "GATHERED",
+    "INGEST",
+    "Manifest",
+    "ObjectRef",
+    "Outcome",
+    "digest",
+    "find_run",
+    "latest_run",
+    "list_runs",
+    "list_volumes",
+    "manifest_key",
+    "put_manifest",
+    "read_manifest",
+    "strip_times",
+    "write_manifest",
+]
 
 MANIFEST_VERSION = 1
+VERSION_OF_VOLUMES = 2
+IN_ONE = 10_000
+"""Outcomes that a manifest holds itself, some 5 MB; more of them stand in volumes."""
 PREFIX = "manifests/"
+VOLUME_DEPTH = 3
+"""Slashes in the key of a volume."""
 FIT = "fit"
 GATHERED = "gathered"
 INGEST = "ingest"
 """What the manifests of problems call the stage that wrote them: none of those that read chunks."""
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectRef:
-    """One object of a run.
-
-    Attributes:
-        dataset: the dataset it is a chunk of.
-        key: its key.
-        size: its bytes.
-        sha256: the digest of its bytes, hexadecimal.
-    """
-
-    dataset: str
-    key: str
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one chunk.
-
-    Attributes:
-        chunk_id: the chunk.
-        status: ``done``: computed in this run; ``found``: there already; ``failed``: see `error`.
-        outputs: the objects written or found.
-        error: for a failed chunk, its error in one line.
-        error_kind: for a failed chunk, the error's class.
-        n_input: rows read.
-        n_output: rows written to the last dataset.
-        n_problems: problems among them.
-        bytes_read: bytes of input.
-        started_s: when the task began, seconds since the epoch.
-        wall_s: how long it took.
-        peak_mb: the largest resident memory of the process until then, MiB.
-        attempts: how often the chunk was tried, the last time included; 0 where another process ran it.
-        cold: whether its function had to be started for it.
-        init_ms: how long that start took.
-        billed_ms: what the platform bills, for all attempts together.
-        memory_mb: the largest memory that the function has used, as the platform says, MB.
-    """
-
-    chunk_id: str
-    status: Literal["done", "found", "failed"]
-    outputs: tuple[ObjectRef, ...] = ()
-    error: str | None = None
-    error_kind: str | None = None
-    n_input: int = 0
-    n_output: int = 0
-    n_problems: int = 0
-    bytes_read: int = 0
-    started_s: float = 0.0
-    wall_s: float = 0.0
-    peak_mb: float = 0.0
-    attempts: int = 1
-    cold: bool = False
-    init_ms: float = 0.0
-    billed_ms: int = 0
-    memory_mb: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +74,7 @@ class Manifest:
         notes: counts that the stage or ingest adds.
         gathered: the objects made of the last part, by stages that make some.
         fit: the artifact that the run mapped with, where its stage has a fit.
+        trace_id: the command that wrote this; what its functions logged bears it, too.
     """
 
     run_id: str
@@ -120,17 +89,39 @@ class Manifest:
     wall_s: float
     complete: bool
     n_chunks: int
-    outcomes: tuple[Outcome, ...]
+    outcomes: Sequence[Outcome]
     result: Result = field(default_factory=dict)
     notes: Row = field(default_factory=dict)
     version: int = MANIFEST_VERSION
     gathered: tuple[ObjectRef, ...] = ()
     fit: ObjectRef | None = None
+    trace_id: str = ""
 
     def chunks(self, dataset: str) -> dict[str, ObjectRef]:
         """Return the good objects of one dataset, by chunk id."""
-        refs = ((outcome.chunk_id, ref) for outcome in self.outcomes for ref in outcome.outputs)
-        return {chunk_id: ref for chunk_id, ref in refs if ref.dataset == dataset}
+        return dict(self._refs(dataset))
+
+    def each_chunk(self, dataset: str) -> Iterator[tuple[str, ObjectRef]]:
+        """Yield the good objects of one dataset with their chunk ids, in the order of these.
+
+        Of a large run no more than a volume is in memory at a time.
+
+        Raises:
+            ChunkDamagedError: a volume is gone, or is not what the manifest says.
+        """
+        if not isinstance(self.outcomes, Volumes):
+            yield from sorted(self.chunks(dataset).items())
+            return
+        before = ""
+        for chunk_id, ref in self._refs(dataset):
+            if chunk_id <= before:
+                raise ChunkDamagedError(f"volumes of run {self.run_id} are out of order: {chunk_id} after {before}")
+            before = chunk_id
+            yield chunk_id, ref
+
+    def _refs(self, dataset: str) -> Iterator[tuple[str, ObjectRef]]:
+        named = self.outcomes.each_named() if isinstance(self.outcomes, Volumes) else self.outcomes
+        return ((one.chunk_id, ref) for one in named for ref in one.outputs if ref.dataset == dataset)
 
     @property
     def parents(self) -> tuple[str, ...]:
@@ -150,12 +141,18 @@ class Manifest:
     @property
     def failed(self) -> tuple[Outcome, ...]:
         """The chunks that failed."""
-        return tuple(outcome for outcome in self.outcomes if outcome.status == "failed")
+        outcomes = self.outcomes.each_of_failed() if isinstance(self.outcomes, Volumes) else self.outcomes
+        return tuple(outcome for outcome in outcomes if outcome.status == "failed")
 
+    @property
+    def cuts(self) -> tuple[str, ...]:
+        """Chunks, by id, between which a listing of a large run may be cut; see `Store.list`."""
+        return self.outcomes.cuts if isinstance(self.outcomes, Volumes) else ()
 
-def digest(data: bytes) -> str:
-    """Return the SHA-256 of some bytes, hexadecimal."""
-    return hashlib.sha256(data).hexdigest()
+    @property
+    def n_failed(self) -> int:
+        """How many chunks failed; no volume is read for it."""
+        return self.outcomes.n_failed if isinstance(self.outcomes, Volumes) else len(self.failed)
 
 
 def manifest_key(dataset: str, run_id: str) -> str:
@@ -163,15 +160,39 @@ def manifest_key(dataset: str, run_id: str) -> str:
     return f"{PREFIX}{dataset}/{run_id}.json"
 
 
-def write_manifest(store: Store, manifest: Manifest, datasets: tuple[Dataset, ...]) -> None:
-    """Write a manifest beside each dataset that the run wrote; the last dataset's is written last."""
-    data = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
+def write_manifest(store: Store, manifest: Manifest, datasets: Iterable[Dataset]) -> Manifest:
+    """Write a manifest beside each dataset that the run wrote; the last dataset's is written last.
+
+    Returns:
+        The manifest as it can be read from there: of many outcomes, those in the store.
+    """
+    written = manifest
     for dataset in datasets:
-        store.put(manifest_key(dataset.name, manifest.run_id), data, mode="overwrite")
+        written = put_manifest(store, manifest, dataset.name)
+    return written
+
+
+def put_manifest(store: Store, manifest: Manifest, dataset: str) -> Manifest:
+    """Write a manifest beside one dataset, its volumes first; return it as it can be read from there.
+
+    Whoever is killed meanwhile leaves the manifest that was there before, whole, or none: a volume's name is the digest
+    of what it holds, so that no other manifest's volume is replaced.
+    """
+    key = manifest_key(dataset, manifest.run_id)
+    if len(manifest.outcomes) <= IN_ONE:
+        written = replace(manifest, outcomes=tuple(manifest.outcomes))
+        data = msgspec.json.encode(written)
+    else:
+        volumes = put_volumes(store, manifest.outcomes, key.removesuffix(".json"), IN_ONE)
+        head = _Head(**_fields_of(manifest) | {"outcomes": (), "version": VERSION_OF_VOLUMES, "volumes": volumes})
+        data = msgspec.json.encode(head)
+        written = replace(manifest, outcomes=Volumes(store, volumes), version=VERSION_OF_VOLUMES)
+    store.put(key, msgspec.json.format(data, indent=1), mode="overwrite")
+    return written
 
 
 def read_manifest(store: Store, dataset: str, run_id: str) -> Manifest:
-    """Read the manifest of a run.
+    """Read the manifest of a run; its volumes, where it has some, are read when its outcomes are asked for.
 
     Raises:
         ObjectNotFoundError: there is none.
@@ -179,12 +200,24 @@ def read_manifest(store: Store, dataset: str, run_id: str) -> Manifest:
     """
     key = manifest_key(dataset, run_id)
     try:
-        manifest = msgspec.json.decode(store.get(key), type=Manifest)
+        head = msgspec.json.decode(store.get(key), type=_Head)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ChunkDamagedError(f"manifest {key} in {store.uri} can't be read: {error}") from error
-    if manifest.run_id != run_id:  # files are named by it: it must be what a key may be
-        raise ChunkDamagedError(f"manifest {key} in {store.uri} is of another run: {manifest.run_id[:80]!r}")
-    return manifest
+    if head.run_id != run_id:  # files are named by it: it must be what a key may be
+        raise ChunkDamagedError(f"manifest {key} in {store.uri} is of another run: {head.run_id[:80]!r}")
+    outcomes = Volumes(store, head.volumes) if head.volumes else tuple(head.outcomes)
+    return Manifest(**_fields_of(head) | {"outcomes": outcomes})
+
+
+@dataclass(frozen=True, slots=True)
+class _Head(Manifest):
+    """A manifest as it is stored, if its outcomes are not in it."""
+
+    volumes: tuple[Volume, ...] = ()
+
+
+def _fields_of(manifest: Manifest) -> dict[str, Any]:
+    return {field.name: getattr(manifest, field.name) for field in fields(Manifest)}
 
 
 def list_runs(store: Store, dataset: str | None = None) -> Iterator[tuple[str, str]]:
@@ -193,6 +226,13 @@ def list_runs(store: Store, dataset: str | None = None) -> Iterator[tuple[str, s
         name, _, file = info.key.removeprefix(PREFIX).partition("/")
         if file.endswith(".json"):
             yield name, file.removesuffix(".json")
+
+
+def list_volumes(store: Store) -> Iterator[ObjectInfo]:
+    """Yield every volume there is, whether a manifest names it or not."""
+    return (
+        info for info in store.list(PREFIX) if info.key.endswith(VOLUME_SUFFIX) and info.key.count("/") == VOLUME_DEPTH
+    )
 
 
 def find_run(store: Store, reference: str, dataset: str | None = None) -> Manifest:
@@ -249,19 +289,3 @@ def latest_run(store: Store, dataset: Dataset) -> Manifest:
 
 def _latest(manifests: list[Manifest]) -> Manifest:
     return max(manifests, key=lambda manifest: (manifest.complete, manifest.finished_s, manifest.run_id))
-
-
-def strip_times(outcome: Outcome) -> Outcome:
-    """Return what two executors must agree on: all but when, how long, and what it took and cost."""
-    return replace(
-        outcome,
-        bytes_read=0,
-        started_s=0.0,
-        wall_s=0.0,
-        peak_mb=0.0,
-        attempts=1,
-        cold=False,
-        init_ms=0.0,
-        billed_ms=0,
-        memory_mb=0,
-    )

@@ -4,22 +4,28 @@ The identity of a run is the hash of everything that decides its output: stage, 
 SHA-256 of every input chunk. Its outputs live under that identity, and the output object of a chunk is the chunk's
 completion mark. So planning is two listings, inputs and outputs, and their difference; whoever starts the same
 command again does only what is missing, and whatever else changes starts a new run beside the old one.
+
+Everything goes by in the order of the chunks' ids: the outcomes of the inputs, and both listings. What is kept of a
+chunk is packed. So a plan of a million chunks takes some 200 MB.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress, repeat
 from typing import Any
 
 import msgspec
 
 from mycelium.errors import ObjectNotFoundError, WrongDatasetError
-from mycelium.manifest import Manifest, ObjectRef, Outcome, digest, read_manifest
+from mycelium.identity import Identity
+from mycelium.lookup import Lookup
+from mycelium.manifest import Manifest, ObjectRef, Outcome, read_manifest
+from mycelium.packed import Packed
 from mycelium.schema import Dataset, Provenance, Row, chunk_key
 from mycelium.stage import Stage
 from mycelium.store import Store
 from mycelium.task import Task
-
-RUN_DIGITS = 12
+from mycelium.tasks import TaskInputs, Tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ class Plan:
     source_uri: str
     inputs: tuple[str, ...]
     provenance: Provenance
-    tasks: tuple[Task, ...]
+    tasks: Sequence[Task]
     lost: tuple[Outcome, ...]
     n_chunks: int
     fit: ObjectRef | None = None
@@ -53,7 +59,7 @@ class Plan:
     @property
     def n_found(self) -> int:
         """Chunks whose output is there already."""
-        return sum(task.found for task in self.tasks)
+        return self.tasks.n_found if isinstance(self.tasks, Tasks) else sum(task.found for task in self.tasks)
 
 
 def plan_run(
@@ -81,7 +87,7 @@ def plan_run(
     """
     read = tuple(zip(inputs, stage.inputs(params), strict=True))
     for manifest, dataset in read:
-        if not manifest.chunks(dataset.name):
+        if next(manifest.each_chunk(dataset.name), None) is None:
             raise WrongDatasetError(
                 f"stage {stage.name} reads dataset {dataset.name}, and run {manifest.run_id} of {manifest.stage} "
                 f"({manifest.provenance.origin}) holds none of its chunks"
@@ -91,27 +97,26 @@ def plan_run(
     reads_of = _join_provenance(inputs)
     untaught = tuple(dataset.name for manifest, dataset in read if manifest.provenance != reads_of)
     writes_of = replace(reads_of, teacher=teacher) if teacher else reads_of
-    refs, missing = _join_chunks(read, stage.optional)
     plain_params: Row = msgspec.to_builtins(params)
-    run_id = f"{reads_of.name}-{_identity(stage, plain_params, writes_of, refs, fit)}"
-    sizes = {
-        info.key: info.size for manifest, dataset in read for info in source.list(f"{dataset.name}/{manifest.run_id}/")
-    }
-    written = {info.key for info in target.list(f"{stage.writes[-1].name}/{run_id}/")}
-    tasks: list[Task] = []
-    lost = [Outcome(chunk_id, "failed", error=why, error_kind="ChunkDamagedError") for chunk_id, why in missing.items()]
-    for chunk_id, chunk_refs in refs.items():
-        found = chunk_key(stage.writes[-1], run_id, chunk_id) in written
-        reason = None if found else _what_is_lost(chunk_refs, sizes)
-        if reason:
-            lost.append(Outcome(chunk_id, "failed", error=reason, error_kind="ChunkDamagedError"))
-        else:
-            tasks.append(
-                Task(chunk_id, run_id, stage.name, plain_params, chunk_refs, reads_of, writes_of, found, untaught)
-            )
+    identity = Identity(stage, plain_params, writes_of, fit)
+    chunks, chunk_ids = Packed(TaskInputs), []
+    for chunk in _join_chunks(source, read, stage.optional):
+        chunks.append(chunk)
+        chunk_ids.append(chunk.chunk_id)
+        if chunk.inputs:
+            identity.add(chunk.chunk_id, chunk.inputs)
+    run_id = f"{reads_of.name}-{identity.digits()}"
+    found = _find_written(target, stage.writes[-1], run_id, chunk_ids, read[0][0].cuts)
+    n_chunks, lost = len(chunks), _list_lost(chunks, found)
+    if lost:
+        left_out = {outcome.chunk_id for outcome in lost}
+        kept = [chunk.chunk_id not in left_out for chunk in chunks]
+        chunks, found = Packed(TaskInputs, compress(chunks, kept)), bytes(compress(found, kept))
+    like = Task("", run_id, stage.name, plain_params, (), reads_of, writes_of, untaught=untaught)
     names = tuple(f"{dataset.name}/{manifest.run_id}" for manifest, dataset in read)
-    n_chunks = len(refs) + len(missing)
-    return Plan(run_id, stage, params, source.uri, names, writes_of, tuple(tasks), tuple(lost), n_chunks, fit)
+    return Plan(
+        run_id, stage, params, source.uri, names, writes_of, Tasks(like, chunks, found), tuple(lost), n_chunks, fit
+    )
 
 
 def _join_provenance(inputs: Sequence[Manifest]) -> Provenance:
@@ -128,23 +133,55 @@ def _join_provenance(inputs: Sequence[Manifest]) -> Provenance:
 
 
 def _join_chunks(
-    read: Sequence[tuple[Manifest, Dataset]], optional: tuple[Dataset, ...]
-) -> tuple[dict[str, tuple[ObjectRef, ...]], dict[str, str]]:
-    """Return the objects to read by chunk id of the first input, and of the chunks that lack one, what is missing."""
-    per_input = [(manifest, dataset, manifest.chunks(dataset.name)) for manifest, dataset in read]
-    refs: dict[str, tuple[ObjectRef, ...]] = {}
-    missing: dict[str, str] = {}
-    for chunk_id in sorted(per_input[0][2]):
-        lacks = [
-            f"{dataset.name}/{manifest.run_id}"
-            for manifest, dataset, chunks in per_input
-            if chunk_id not in chunks and dataset not in optional
-        ]
+    source: Store, read: Sequence[tuple[Manifest, Dataset]], optional: tuple[Dataset, ...]
+) -> Iterator[TaskInputs]:
+    """Yield the chunks of the first input, by id, with what is read of each input and what of it is lost."""
+    (first, dataset), *others = read
+    sizes = _list_sizes(source, first, dataset)
+    more = [
+        (manifest, dataset, Lookup(manifest.each_chunk(dataset.name)), _list_sizes(source, manifest, dataset))
+        for manifest, dataset in others
+    ]
+    for chunk_id, ref in first.each_chunk(dataset.name):
+        size = sizes.take(ref.key)
+        lost = None if size == ref.size else _what_is_lost(ref, size)
+        refs, lacks = [ref], []
+        for manifest, other_dataset, chunks, other_sizes in more:
+            other = chunks.take(chunk_id)
+            if other is not None:
+                refs.append(other)
+                size = other_sizes.take(other.key)
+                lost = lost if lost or size == other.size else _what_is_lost(other, size)
+            elif other_dataset not in optional:
+                lacks.append(f"{other_dataset.name}/{manifest.run_id}")
         if lacks:
-            missing[chunk_id] = f"chunk {chunk_id} is not in {' nor in '.join(lacks)}: it failed there, or was left out"
+            why = f"chunk {chunk_id} is not in {' nor in '.join(lacks)}: it failed there, or was left out"
+            yield TaskInputs(chunk_id, (), why)
         else:
-            refs[chunk_id] = tuple(chunks[chunk_id] for _, _, chunks in per_input if chunk_id in chunks)
-    return refs, missing
+            yield TaskInputs(chunk_id, tuple(refs), lost)
+
+
+def _list_sizes(store: Store, manifest: Manifest, dataset: Dataset) -> Lookup[int]:
+    cuts = [chunk_key(dataset, manifest.run_id, chunk_id) for chunk_id in manifest.cuts]
+    return Lookup((info.key, info.size) for info in store.list(f"{dataset.name}/{manifest.run_id}/", cuts=cuts))
+
+
+def _find_written(
+    target: Store, dataset: Dataset, run_id: str, chunk_ids: Iterable[str], cut_ids: Iterable[str]
+) -> bytes:
+    """Return for each chunk whether its output is there, as 1 or 0."""
+    cuts = [chunk_key(dataset, run_id, chunk_id) for chunk_id in cut_ids]
+    listed = Lookup(zip(target.list_keys(f"{dataset.name}/{run_id}/", cuts), repeat(1)))
+    return bytes(listed.take(chunk_key(dataset, run_id, chunk_id)) or 0 for chunk_id in chunk_ids)
+
+
+def _list_lost(chunks: Iterable[TaskInputs], found: bytes) -> list[Outcome]:
+    """Return what becomes of the chunks that can't be computed: one that was never made, or is lost and not found."""
+    return [
+        Outcome(chunk.chunk_id, "failed", error=chunk.lost, error_kind="ChunkDamagedError")
+        for chunk, is_found in zip(chunks, found, strict=True)
+        if chunk.lost and not (chunk.inputs and is_found)
+    ]
 
 
 def read_finished(store: Store, plan: Plan) -> Manifest | None:
@@ -161,30 +198,9 @@ def read_finished(store: Store, plan: Plan) -> Manifest | None:
     return manifest if manifest.complete else None
 
 
-def _identity(
-    stage: Stage[Any],
-    params: Row,
-    provenance: Provenance,
-    refs: dict[str, tuple[ObjectRef, ...]],
-    fit: ObjectRef | None,
-) -> str:
-    decides: dict[str, object] = {
-        "stage": [stage.name, stage.version],
-        "writes": [[dataset.name, dataset.version] for dataset in stage.writes],
-        "params": params,
-        "provenance": provenance,
-        "inputs": [[chunk_id, *(ref.sha256 for ref in chunk_refs)] for chunk_id, chunk_refs in sorted(refs.items())],
-    }
-    if fit is not None:
-        decides["fit"] = fit.sha256
-    return digest(msgspec.json.encode(decides, order="sorted"))[:RUN_DIGITS]
-
-
-def _what_is_lost(refs: tuple[ObjectRef, ...], sizes: dict[str, int]) -> str | None:
-    for ref in refs:
-        if ref.key not in sizes:
-            return f"{ref.key} is gone, though its run's manifest names it"
-        if sizes[ref.key] != ref.size:
-            what = "is empty" if not sizes[ref.key] else f"has {sizes[ref.key]} bytes, and the manifest says {ref.size}"
-            return f"{ref.key} {what}: truncated, or written anew since its run"
-    return None
+def _what_is_lost(ref: ObjectRef, size: int | None) -> str:
+    """Return what is wrong with an object that is not there in its size."""
+    if size is None:
+        return f"{ref.key} is gone, though its run's manifest names it"
+    what = "is empty" if not size else f"has {size} bytes, and the manifest says {ref.size}"
+    return f"{ref.key} {what}: truncated, or written anew since its run"

@@ -5,8 +5,11 @@ import importlib.metadata
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Protocol
 
@@ -14,15 +17,18 @@ import msgspec
 import pyarrow as pa
 
 from mycelium.errors import FitError
+from mycelium.events import End, Observer
 from mycelium.failures import FailureCount, FailurePolicy
 from mycelium.fit import Rounds, look_for_artifact, put_artifact
-from mycelium.manifest import Manifest, ObjectRef, Outcome, digest, write_manifest
+from mycelium.logs import count_written
+from mycelium.manifest import IN_ONE, Manifest, ObjectRef, Outcome, digest, write_manifest
+from mycelium.packed import Packed
 from mycelium.plan import Plan, read_finished
-from mycelium.progress import ShowsProgress, show_progress
+from mycelium.progress import Progress, ShowsProgress, show_progress
 from mycelium.reduce import PartTree, Reducer
 from mycelium.schema import Header, Result, Row, chunk_key, encode_chunk
 from mycelium.store import Store, open_store
-from mycelium.task import Task, TaskResult, decode_part
+from mycelium.task import Task, TaskResult, decode_part, describe_error
 
 GATHERED_CHUNK = "00000"
 """The one chunk of a dataset that a stage makes of its last part."""
@@ -64,6 +70,22 @@ class Watch(Protocol):
         ...
 
 
+class Allowance(Protocol):
+    """Says how many tasks may be started: a limit on what a run may cost, say."""
+
+    def take(self, outcome: Outcome) -> None:
+        """Learn what became of a task."""
+        ...
+
+    def allow(self, n_waiting: int) -> int:
+        """Return how many of the tasks that wait may be started now, while none is under way; 0 ends the run."""
+        ...
+
+    def describe(self) -> str:
+        """Return why no more may be started, in words."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Until:
     """What ends a run before all its chunks were tried.
@@ -72,10 +94,13 @@ class Until:
         policy: how much failure it bears.
         stop: set by whoever hears of Ctrl-C, where the run is in another thread, which does not; the run then ends
             after the chunk in hand. None where it hears by itself.
+        allowance: how many tasks may be started together; None for all. Those that were started end before others are,
+            so that a run that it ends leaves nothing in flight.
     """
 
     policy: FailurePolicy = field(default_factory=FailurePolicy)
     stop: threading.Event | None = None
+    allowance: Allowance | None = None
 
     def heed(self) -> None:
         """Raise `KeyboardInterrupt` if the run is to stop."""
@@ -96,6 +121,7 @@ def run_plan(  # noqa: PLR0913 - all but three by name, each of another kind
     show: ShowsProgress = show_progress,
     until: Until = NEVER,
     watch: Watch | None = None,
+    observer: Observer | None = None,
 ) -> Manifest:
     """Do what a plan says, and write the manifest.
 
@@ -111,16 +137,25 @@ def run_plan(  # noqa: PLR0913 - all but three by name, each of another kind
         show: shows the progress.
         until: what ends the run before its time; a run that gives up says why in its manifest's notes.
         watch: what else is to be known of the run.
+        observer: tells what happens, and under which trace id.
 
     Raises:
         StoreNotAvailableError: the store can't be used.
         MyceliumError: what a stage's fit says of data that can't be fitted.
         KeyboardInterrupt: Ctrl-C, here or in the thread that gave `until`, after the manifest was written.
     """
+    observer = observer or Observer()
+    quiet = quiet or observer.owns_terminal  # one of the two may draw there
+    observer.started(plan, executor.name)
     before = read_finished(store, plan)
     if before is not None:
+        observer.was_finished(plan)
         return before
-    return _Running(store, plan, executor, reducer, show, until, watch, quiet).run()
+    return _Running(store, plan, executor, reducer, show, until, watch, quiet, observer).run()
+
+
+class _NotAllowedError(Exception):
+    """A round of a fit, which asks every chunk, is more than the allowance has left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,18 +178,43 @@ class _Running:
     until: Until
     watch: Watch | None
     quiet: bool
-    outcomes: list[Outcome] = field(default_factory=list)
+    observer: Observer
+    outcomes: Packed[Outcome] = field(default_factory=lambda: Packed(Outcome, order=attrgetter("chunk_id")))
     fitted: _Fitted = field(default_factory=_Fitted)
+    asked: Counter[str] = field(default_factory=Counter)
+    held_back: str | None = None
     started_s: float = field(default_factory=time.monotonic)
 
     def run(self) -> Manifest:
+        for outcome in self.plan.lost:
+            self._take(outcome)
+        try:
+            manifest = self._run()
+        except KeyboardInterrupt:
+            self._tell_end("interrupted")
+            raise
+        except Exception as error:
+            self._tell_end("error", describe_error(error))
+            raise
+        stopped = str(manifest.notes.get("stopped", ""))
+        self._tell_end("done" if manifest.complete else "gave-up" if stopped else "failed", stopped)
+        return manifest
+
+    def _tell_end(self, end: End, reason: str = "") -> None:
+        self.observer.finished(self.plan, self.outcomes, time.monotonic() - self.started_s, end, reason)
+
+    def _run(self) -> Manifest:
         plan, tree = self.plan, PartTree(self.plan.stage, self.store, self.plan.run_id, self.reducer)
         try:
             self.fitted = self._fit()
             stopped = self._map(tree)
+        except _NotAllowedError as error:
+            return self._finish({}, stopped=str(error))
         except FitError as error:
-            self.outcomes.extend(outcome for outcome in error.outcomes if isinstance(outcome, Outcome))
-            if not self.outcomes and not plan.lost:
+            for outcome in error.outcomes:
+                if isinstance(outcome, Outcome):
+                    self._take(outcome)
+            if not self.outcomes:
                 raise
             return self._finish({})
         except KeyboardInterrupt:
@@ -183,36 +243,79 @@ class _Running:
         if ref is None:
             if plan.lost:
                 raise FitError(f"a fit needs every chunk, and {len(plan.lost)} of {plan.n_chunks} are lost")
-            rounds = Rounds(store, plan.stage, plan.tasks, self._run_tasks, self.reducer, self.quiet, self.show)
+            heard = partial(self.observer.asked, plan)
+            rounds = Rounds(store, plan.stage, plan.tasks, self._ask, self.reducer, self.quiet, self.show, heard)
             ref = rounds.find_artifact(plan.params)
         return _Fitted(ref, fit.conclude(decode_part(store.get(ref.key)), plan.params))
+
+    def _ask(self, tasks: Sequence[Task]) -> Iterator[TaskResult]:
+        """Run the tasks of a round, all of them or none."""
+        allowance = self.until.allowance
+        if allowance is not None and allowance.allow(len(tasks)) < len(tasks):
+            raise _NotAllowedError(allowance.describe())
+        for result in self._run_tasks(tasks):
+            self.asked.update(fit_attempts=result.outcome.attempts, fit_billed_ms=result.outcome.billed_ms)
+            yield result
 
     def _map(self, tree: PartTree) -> str | None:
         """Run the tasks; return why the run is to end before its time, or None."""
         plan = self.plan
-        tasks = [task if task.found else replace(task, broadcast=self.fitted.ref) for task in plan.tasks]
+        tasks = plan.tasks
+        if self.fitted.ref is not None:
+            given = self.fitted.ref
+            tasks = [task if task.found else replace(task, broadcast=given) for task in tasks]
         failures = FailureCount(self.until.policy, plan.n_chunks)
         with self.show(plan.stage.name, len(tasks) + len(plan.lost), quiet=self.quiet) as progress:
+            progress.failures.update(outcome.error_kind or "?" for outcome in plan.lost)
             progress.advance(len(plan.lost), failed=True)
-            for result in self._run_tasks(tasks):
-                self.outcomes.append(result.outcome)
+            progress.traffic = self.observer.traffic
+            for result in self._run_allowed(tasks):
+                self._take(result.outcome)
                 tree.take(result)
                 progress.note = "" if self.watch is None else self.watch.describe()
-                progress.advance(count=result.outcome.n_problems, failed=result.outcome.status == "failed")
+                self._show(progress, result.outcome)
                 stopped = failures.add(result.outcome)
                 if stopped is not None:
                     return stopped
-        return None
+        return self.held_back
+
+    def _run_allowed(self, tasks: Sequence[Task]) -> Iterator[TaskResult]:
+        """Run all tasks together; under an allowance those found first, and of the others as many as it allows."""
+        allowance = self.until.allowance
+        if allowance is None:
+            yield from self._run_tasks(tasks)
+            return
+        yield from self._run_tasks([task for task in tasks if task.found])
+        waiting = [task for task in tasks if not task.found]
+        while waiting and (n := allowance.allow(len(waiting))):
+            yield from self._run_tasks(waiting[:n])
+            waiting = waiting[n:]
+        self.held_back = allowance.describe() if waiting else None
+
+    def _take(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+        self.observer.ended(self.plan, outcome)
+
+    def _show(self, progress: Progress, outcome: Outcome) -> None:
+        progress.bytes += outcome.bytes_read + count_written(outcome)
+        if outcome.status == "failed":
+            progress.failures[outcome.error_kind or "?"] += 1
+        if self.observer.price is not None:
+            progress.usd = (progress.usd or 0.0) + self.observer.price(outcome)
+        progress.advance(count=outcome.n_problems, failed=outcome.status == "failed")
 
     def _run_tasks(self, tasks: Sequence[Task]) -> Iterator[TaskResult]:
         with _closing(self.executor.run(tasks, self.plan.source_uri, self.store.uri)) as results:
             for result in results:
+                if self.until.allowance is not None:
+                    self.until.allowance.take(result.outcome)
                 yield result
                 self.until.heed()
 
     def _finish(self, result: Result, gathered: tuple[ObjectRef, ...] = (), stopped: str | None = None) -> Manifest:
         plan = self.plan
-        by_id = {outcome.chunk_id: outcome for outcome in (*plan.lost, *self.outcomes)}
+        in_order = self.outcomes.in_order()
+        outcomes = tuple(in_order) if len(self.outcomes) <= IN_ONE else Packed(Outcome, in_order)
         manifest = Manifest(
             run_id=plan.run_id,
             provenance=plan.provenance,
@@ -224,16 +327,18 @@ class _Running:
             inputs=plan.inputs,
             finished_s=time.time(),
             wall_s=time.monotonic() - self.started_s,
-            complete=sum(outcome.status != "failed" for outcome in by_id.values()) == plan.n_chunks,
+            complete=sum(outcome.status != "failed" for outcome in outcomes) == plan.n_chunks,
             n_chunks=plan.n_chunks,
-            outcomes=tuple(by_id[chunk_id] for chunk_id in sorted(by_id)),
+            outcomes=outcomes,
             result=result,
-            notes=({} if self.watch is None else self.watch.notes()) | ({"stopped": stopped} if stopped else {}),
+            notes=({} if self.watch is None else self.watch.notes())
+            | (dict(self.asked) if self.asked["fit_billed_ms"] else {})  # of its tasks there are no outcomes
+            | ({"stopped": stopped} if stopped else {}),
             gathered=gathered,
             fit=self.fitted.ref,
+            trace_id=self.observer.trace_id,
         )
-        write_manifest(self.store, manifest, plan.stage.writes)
-        return manifest
+        return write_manifest(self.store, manifest, plan.stage.writes)
 
 
 @contextlib.contextmanager

@@ -3,11 +3,18 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 STORE_VARIABLE = "MYCELIUM_STORE"
 DEFAULT_STORE = "store"
 REGION_VARIABLE = "AWS_REGION"
 ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL"
+CACHE_VARIABLE = "XDG_CACHE_HOME"
+DEFAULT_CACHE = "~/.cache"
+DEPLOYMENT_VARIABLE = "MYCELIUM_DEPLOYMENT"
+LOG_LEVEL_VARIABLE = "MYCELIUM_LOG_LEVEL"
+LOG_LEVELS = ("INFO", "ERROR")
+"""Of tasks: all, or those that failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +26,22 @@ class Settings:
         region: the AWS region (`AWS_REGION`; the CDK reads it, boto3 does not); None leaves it to boto3, which reads
             `AWS_DEFAULT_REGION` and the AWS configuration.
         endpoint: where requests to AWS go instead (`AWS_ENDPOINT_URL`, which boto3 reads itself); it is only told.
+        cache: our folder for what can be had again, in the user's for such (`XDG_CACHE_HOME`; default: ``~/.cache``).
+        deployment: the deployment that this function belongs to (`MYCELIUM_DEPLOYMENT`); empty outside.
+        log_level: which tasks a function logs, one of `LOG_LEVELS` (`MYCELIUM_LOG_LEVEL`).
     """
 
     store: str = DEFAULT_STORE
     region: str | None = None
     endpoint: str | None = None
+    cache: Path = Path(DEFAULT_CACHE) / "mycelium"
+    deployment: str = ""
+    log_level: str = LOG_LEVELS[0]
+
+    @property
+    def logs_all(self) -> bool:
+        """Whether tasks that did not fail are logged, too; a level that is none of ours hides nothing."""
+        return self.log_level.upper() != LOG_LEVELS[1]
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -33,4 +51,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         store=variables.get(STORE_VARIABLE) or DEFAULT_STORE,
         region=variables.get(REGION_VARIABLE) or None,
         endpoint=variables.get(ENDPOINT_VARIABLE) or None,
+        cache=Path(variables.get(CACHE_VARIABLE) or DEFAULT_CACHE).expanduser() / "mycelium",
+        deployment=variables.get(DEPLOYMENT_VARIABLE) or "",
+        log_level=variables.get(LOG_LEVEL_VARIABLE) or LOG_LEVELS[0],
     )

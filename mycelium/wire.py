@@ -36,6 +36,7 @@ class TaskCall:
             the answer; None for one that does. A state machine's step may answer no more than 256 KB, so then the
             answer has no part.
         max_inline: bytes of the largest part that the answer may hold; a larger one goes to the store.
+        trace_id: the command that causes it, for the logs; nothing that is written depends on it.
     """
 
     task: Task
@@ -43,6 +44,7 @@ class TaskCall:
     target_uri: str
     leave_at: str | None = None
     max_inline: int = MAX_INLINE_PART
+    trace_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

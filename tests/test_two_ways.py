@@ -14,12 +14,12 @@ import pytest
 
 import samples
 from coordinator.cli import coordinator
-from coordinator.report.traces import find_traces
 from gpu_workers.cli import gpu_workers
-from lambdas.stages.heartbeat import HEARTBEATS, HeartbeatParams
+from lambdas.stages.heartbeat import HEARTBEATS
 from lambdas.stages.jsd import BOUNDARIES
 from mycelium.command import call_command
 from mycelium.datasets import CONNECTIVITY, DIVERGENCE, ENTROPY, IAF, RECEIVED
+from mycelium.explore.trace import find_traces
 from mycelium.manifest import Manifest, find_run, latest_run
 from mycelium.schema import Dataset, decode_chunk
 from mycelium.store import LocalStore, Store
@@ -111,7 +111,7 @@ def test_both_ways_count_the_same_heartbeats_but_at_the_threshold(store: Store) 
         run("coordinator", "run-stage", "heartbeat", "--input", f"iaf/{manifest.run_id}", *at)
         beats = latest_run(store, HEARTBEATS)
         # A report finds the text of the tokens in either case.
-        traces = find_traces(store, beats, HeartbeatParams(), LAYERS[0], HEADS[0], None)
+        traces = find_traces(store, manifest, LAYERS[0], HEADS[0])
         assert len(traces) == 5
         assert all(len(trace.tokens) == len(trace.iaf) for trace in traces)
         rows = [

@@ -4,17 +4,18 @@ from typing import Any
 
 import click
 
-from coordinator.options import complete_run, complete_stage, open_named, with_executor
-from mycelium.command import EXIT_SOME_FAILED, json_option, store_option
+from coordinator.options import complete_run, complete_stage, open_named, with_executor, with_max_cost
+from mycelium.command import EXIT_SOME_FAILED, json_option, open_observer, store_option
 
 
+@with_max_cost
 @with_executor
 @click.command()
 @click.argument("run", shell_complete=complete_run)
 @click.option("--quiet", is_flag=True, help="No progress.")
 @store_option
 @json_option
-def retry(run: str, *, quiet: bool, store: str | None, as_json: bool, **where: Any) -> int:  # noqa: ANN401 - options
+def retry(run: str, *, max_cost: float | None, quiet: bool, store: str | None, as_json: bool, **where: Any) -> int:  # noqa: ANN401 - options
     """Do what a run has left undone: its failed chunks, and those it never came to.
 
     Stage, parameters and inputs are those of the run's manifest. If the code or the inputs have changed, it would be
@@ -25,18 +26,29 @@ def retry(run: str, *, quiet: bool, store: str | None, as_json: bool, **where: A
     """
     from coordinator import tell
     from coordinator.again.rerun import plan_again
+    from coordinator.cost.cli import find_ahead
     from coordinator.executors.choose import check_cloud_store, choose_executor
     from mycelium.failures import parse_policy
     from mycelium.manifest import find_run
     from mycelium.run import Until, run_plan
 
-    until = Until(parse_policy(where.pop("max_failures")))
+    policy = parse_policy(where.pop("max_failures"))
+    observer = open_observer(where.pop("events"), as_json=as_json)
     opened = open_named(store)
     check_cloud_store(where["executor"], opened.uri)
-    plan = plan_again(opened, find_run(opened, run))
-    chosen = choose_executor(where.pop("executor"), plan.stage, where.pop("deployment"), **where)
-    manifest = run_plan(opened, plan, chosen.executor, reducer=chosen.reducer, quiet=quiet, until=until)
-    tell.tell_run(manifest, as_json=as_json)
+    ahead = find_ahead(plan_again(opened, find_run(opened, run)), opened, where | {"max_cost": max_cost})
+    executor, deployment = where.pop("executor"), where.pop("deployment")
+    chosen = choose_executor(executor, ahead.plan.stage, deployment, observer=observer, **where)
+    manifest = run_plan(
+        opened,
+        ahead.plan,
+        chosen.executor,
+        reducer=chosen.reducer,
+        quiet=quiet,
+        until=Until(policy, allowance=ahead.limit),
+        observer=observer,
+    )
+    tell.tell_run(manifest, as_json=as_json, silent=observer.owns_stdout)
     return 0 if manifest.complete else EXIT_SOME_FAILED
 
 

@@ -16,6 +16,7 @@ from coordinator.executors.fan_out import Call, Crew, FanOut
 from coordinator.executors.invoke import Reply, judge_reply
 from coordinator.executors.retry import RETRY_TABLE, Failure, Kind, Table
 from mycelium.errors import ChunkDamagedError, DeploymentError, InvocationError, StoreNotAvailableError
+from mycelium.events import Observer
 from mycelium.manifest import Outcome
 from mycelium.reduce import MANY_PARTS, Group, Part, StoredPart
 from mycelium.task import Task, TaskResult
@@ -62,6 +63,7 @@ class LambdaExecutor:
         *,
         table: Table = RETRY_TABLE,
         sleep: Callable[[float], None] = time.sleep,
+        observer: Observer | None = None,
     ) -> None:
         """Take the functions.
 
@@ -72,9 +74,11 @@ class LambdaExecutor:
             max_concurrency: the most invocations in flight.
             table: which failures are tried again.
             sleep: waits between them.
+            observer: is told of retries and of what is in flight, and knows the trace id.
         """
         self._invoker, self._function, self._reduce_function = invoker, function, reduce_function
         self._max_concurrency = max_concurrency
+        self._observer = observer or Observer()
         self._more: dict[str, Any] = {"table": table, "sleep": sleep}
 
     def run(self, tasks: Sequence[Task], source_uri: str, target_uri: str) -> Iterator[TaskResult]:
@@ -95,12 +99,19 @@ class LambdaExecutor:
         max_inline = MAX_INLINE_PART if len(tasks) <= MANY_PARTS else MAX_INLINE_ANSWER if tasks[0].asks else 0
 
         def encode(task: Task) -> bytes:
-            return msgspec.json.encode(TaskCall(task, source_uri, target_uri, max_inline=max_inline))
+            trace_id = self._observer.trace_id
+            return msgspec.json.encode(TaskCall(task, source_uri, target_uri, None, max_inline, trace_id))
 
         crew = self._invoker.fly(self._function, encode, _land)
         fan_out = FanOut(crew, _get_failure, min(self._max_concurrency, len(tasks)), **self._more)
+        fan_out.traffic, fan_out.retried = self._observer.traffic, self._tell_retry
         for invocation, landed in fan_out.run(tasks):
             yield _conclude(invocation, landed)
+
+    def _tell_retry(self, call: _Invocation, failure: Failure, wait_s: float) -> None:
+        task = call.item
+        self._observer.traffic.throttled += failure.kind is Kind.THROTTLED
+        self._observer.retried(task.run_id, task.stage, task.chunk_id, failure.error_kind, call.attempts, wait_s)
 
     def reduce_groups(self, stage: str, groups: Sequence[Group], store_uri: str) -> Iterator[Part]:
         """See `mycelium.reduce.Reducer.reduce_groups`."""

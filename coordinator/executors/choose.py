@@ -2,7 +2,7 @@
 
 import contextlib
 import resource
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from coordinator.deployment import Deployment, find_deployment, make_client
@@ -12,6 +12,7 @@ from coordinator.executors.invoke import READ_MARGIN_S, Invoker
 from coordinator.executors.local import LocalExecutor
 from coordinator.executors.step_functions import StepFunctionsExecutor
 from mycelium.errors import UserInputError
+from mycelium.events import Observer
 from mycelium.reduce import Reducer
 from mycelium.run import Executor
 from mycelium.stage import Stage
@@ -38,7 +39,13 @@ class Chosen:
 
 
 def choose_executor(
-    name: str, stage: Stage[Any], deployment: str, *, max_workers: int | None, max_concurrency: int | None
+    name: str,
+    stage: Stage[Any],
+    deployment: str,
+    *,
+    max_workers: int | None,
+    max_concurrency: int | None,
+    observer: Observer | None = None,
 ) -> Chosen:
     """Make an executor.
 
@@ -48,6 +55,7 @@ def choose_executor(
         deployment: the deployment that the cloud executors use.
         max_workers: processes of the local executor.
         max_concurrency: tasks that the cloud executors have in flight.
+        observer: is told of what they do, and knows the trace id.
 
     Raises:
         UserInputError: a bound that the executor has not.
@@ -61,22 +69,26 @@ def choose_executor(
         raise UserInputError(f"--max-workers is for the local executor: with --executor {name} give --max-concurrency")
     found = find_deployment(deployment, stage.name)
     in_flight = max_concurrency or MAX_CONCURRENCY
-    executor = make_lambda_executor(found, stage, in_flight)
+    executor = make_lambda_executor(found, stage, in_flight, observer)
     store = f"s3://{found.bucket}"
     if name == "lambda":
         return Chosen(executor, executor, store)
-    return Chosen(make_step_functions_executor(found, in_flight, executor), executor, store)
+    trace_id = observer.trace_id if observer else ""
+    return Chosen(make_step_functions_executor(found, in_flight, executor, trace_id=trace_id), executor, store)
 
 
-def make_lambda_executor(deployment: Deployment, stage: Stage[Any], max_concurrency: int) -> LambdaExecutor:
+def make_lambda_executor(
+    deployment: Deployment, stage: Stage[Any], max_concurrency: int, observer: Observer | None = None
+) -> LambdaExecutor:
     """Make the executor that invokes a deployed stage's function."""
-    endpoint = deployment.endpoint
+    observer = observer or Observer()
+    endpoint = replace(deployment.endpoint, trace_id=observer.trace_id)
     raise_file_limit(max_concurrency)
     if endpoint.proxies:  # which botocore's pool knows how to pass
         invoker: Invokes = Invoker(endpoint, max_concurrency, stage.timeout_s)
     else:
         invoker = Flyer(endpoint, stage.timeout_s + READ_MARGIN_S)
-    return LambdaExecutor(invoker, deployment.function, deployment.reduce_function, max_concurrency)
+    return LambdaExecutor(invoker, deployment.function, deployment.reduce_function, max_concurrency, observer=observer)
 
 
 def raise_file_limit(n_connections: int) -> None:
@@ -90,11 +102,18 @@ def raise_file_limit(n_connections: int) -> None:
 
 
 def make_step_functions_executor(
-    deployment: Deployment, max_concurrency: int, adopter: LambdaExecutor, *, may_start: bool = True
+    deployment: Deployment,
+    max_concurrency: int,
+    adopter: LambdaExecutor,
+    *,
+    may_start: bool = True,
+    trace_id: str = "",
 ) -> StepFunctionsExecutor:
     """Make the executor that starts a deployed state machine, or follows what it is at."""
     client = make_client("stepfunctions", deployment.region)
-    return StepFunctionsExecutor(client, deployment, max_concurrency, adopter=adopter, may_start=may_start)
+    return StepFunctionsExecutor(
+        client, deployment, max_concurrency, adopter=adopter, may_start=may_start, trace_id=trace_id
+    )
 
 
 def check_cloud_store(executor: str, *uris: str) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from coordinator.executors.retry import RETRY_TABLE, Failure, Kind, Table, wait_before_retry_s
+from mycelium.progress import Traffic
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -97,7 +98,12 @@ class Crew(Protocol[T, R]):
 
 
 class FanOut(Generic[T, R]):
-    """Calls something for each of many items, up to a bound at a time."""
+    """Calls something for each of many items, up to a bound at a time.
+
+    Attributes:
+        traffic: where what is in flight is counted.
+        retried: is told of a call that failed and is put by for so many seconds.
+    """
 
     def __init__(
         self,
@@ -121,7 +127,8 @@ class FanOut(Generic[T, R]):
             sleep: waits when there is nothing to do but wait.
             draw: a random number from [0, 1), for the jitter.
         """
-        self.limit = Limit(max_in_flight)
+        self.limit, self.traffic = Limit(max_in_flight), Traffic()
+        self.retried: Callable[[Call[T, R], Failure, float], None] = lambda _call, _failure, _wait_s: None
         self._judge, self._table = judge, table
         self._clock, self._sleep, self._draw = clock, sleep, draw
         self._crew = crew
@@ -135,6 +142,7 @@ class FanOut(Generic[T, R]):
         try:
             while True:
                 flying += self._start(waiting, flying)
+                self.traffic.in_flight = flying
                 if not flying:
                     if not self._later:
                         return
@@ -147,6 +155,7 @@ class FanOut(Generic[T, R]):
                 if self._is_last(*landed):
                     yield landed
         finally:
+            self.traffic.in_flight = None
             self._crew.dismiss()
 
     def _start(self, waiting: Iterator[T], flying: int) -> int:
@@ -188,6 +197,7 @@ class FanOut(Generic[T, R]):
         wait_s = wait_before_retry_s(self._table[failure.kind], call.failures[failure.kind], self._draw)
         if wait_s is None:
             return True
+        self.retried(call, failure, wait_s)
         call.failed.append(answer)
         heapq.heappush(self._later, (self._clock() + wait_s, next(self._order), call))
         return False

@@ -18,6 +18,7 @@ import msgspec
 
 from coordinator.executors.fan_out import ThreadCrew
 from coordinator.executors.retry import Failure, Kind
+from mycelium.tracing import trace_headers
 from mycelium.wire import MAX_EVENT_BYTES
 
 T = TypeVar("T")
@@ -87,6 +88,7 @@ class Endpoint:
         credentials: botocore's, which renew themselves.
         verify: True, or a file of certificate authorities.
         proxies: by scheme.
+        trace_id: the command that calls; X-Ray's header, which is no part of the signature.
     """
 
     url: str
@@ -94,6 +96,7 @@ class Endpoint:
     credentials: Any
     verify: bool | str = True
     proxies: Mapping[str, str] = field(default_factory=dict)
+    trace_id: str = ""
 
 
 class Invoker:
@@ -164,7 +167,7 @@ def sign_invoke(endpoint: Endpoint, function: str, event: bytes) -> Any:  # noqa
     from botocore.exceptions import BotoCoreError  # noqa: PLC0415
 
     url = f"{endpoint.url}/2015-03-31/functions/{quote(function, safe='')}/invocations"
-    headers = {"X-Amz-Log-Type": "Tail", "Content-Type": "application/json"}
+    headers = {"X-Amz-Log-Type": "Tail", "Content-Type": "application/json", **trace_headers(endpoint.trace_id)}
     request = AWSRequest("POST", url, data=event, headers=headers)
     try:
         SigV4Auth(endpoint.credentials, "lambda", endpoint.region).add_auth(request)

@@ -54,6 +54,7 @@ class RunRecord:
         source_uri: the store that holds them.
         n_items: chunks that the execution does.
         fit: the artifact that the run maps with, where its stage has a fit.
+        trace_id: the command that started it; what the functions log bears it.
     """
 
     execution: str
@@ -64,6 +65,7 @@ class RunRecord:
     source_uri: str
     n_items: int
     fit: ObjectRef | None = None
+    trace_id: str = ""
 
     @property
     def region(self) -> str:
@@ -113,6 +115,7 @@ class StepFunctionsExecutor:
         adopter: Executor | None = None,
         may_start: bool = True,
         sleep: Callable[[float], None] = time.sleep,
+        trace_id: str = "",
     ) -> None:
         """Take the state machine.
 
@@ -123,9 +126,12 @@ class StepFunctionsExecutor:
             adopter: who reads the outputs when they come by the thousand; None for the coordinator.
             may_start: whether an execution may be started; if not, one that runs is followed, and that is all.
             sleep: waits between looks.
+            trace_id: the command's. It goes with each item, and not into the execution's input, which two coordinators
+                that start the same chunks must have alike.
         """
         self._client, self._deployment, self._max_concurrency = client, deployment, max_concurrency
         self._adopter, self._may_start, self._sleep = adopter, may_start, sleep
+        self._trace_id = trace_id
 
     def run(self, tasks: Sequence[Task], source_uri: str, target_uri: str) -> Iterator[TaskResult]:
         """See `mycelium.run.Executor.run`.
@@ -187,7 +193,7 @@ class StepFunctionsExecutor:
                 return arn
             if state is not None:
                 continue
-            key = _write_items(store, tasks, source_uri, name)
+            key = _write_items(store, tasks, source_uri, name, self._trace_id)
             self._record(store, tasks, source_uri, arn)
             if self._start_execution(name, _full_key(store, key)):
                 return arn
@@ -222,7 +228,9 @@ class StepFunctionsExecutor:
         inputs = tuple(ref.key.rpartition("/")[0] for ref in tasks[0].inputs)
         first = tasks[0]
         name, fit = self._deployment.name, first.broadcast
-        record = RunRecord(arn, name, first.stage, first.params, inputs, source_uri, len(tasks), fit)
+        record = RunRecord(
+            arn, name, first.stage, first.params, inputs, source_uri, len(tasks), fit, trace_id=self._trace_id
+        )
         store.put(work_key(first.run_id, "run.json"), msgspec.json.encode(record), mode="overwrite")
 
     def _follow(self, arn: str, missing: dict[str, Task], store: Store) -> Iterator[list[Task]]:
@@ -265,10 +273,12 @@ def _name_execution(tasks: Sequence[Task]) -> str:
     return f"{run}-{digest(' '.join(task.chunk_id for task in tasks).encode())[:12]}"
 
 
-def _write_items(store: Store, tasks: Sequence[Task], source_uri: str, name: str) -> str:
+def _write_items(store: Store, tasks: Sequence[Task], source_uri: str, name: str, trace_id: str) -> str:
     run_id = tasks[0].run_id
     calls = [
-        TaskCall(task, source_uri, store.uri, leave_at=work_key(run_id, f"{name}/{task.chunk_id}.json"))
+        TaskCall(
+            task, source_uri, store.uri, leave_at=work_key(run_id, f"{name}/{task.chunk_id}.json"), trace_id=trace_id
+        )
         for task in tasks
     ]
     key = work_key(run_id, "items.json")

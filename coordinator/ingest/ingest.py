@@ -19,8 +19,8 @@ import pyarrow as pa
 from mycelium.datasets import PROBLEMS
 from mycelium.errors import ObjectExistsError, UserInputError
 from mycelium.fields import Problem, understand_row
+from mycelium.identity import RUN_DIGITS
 from mycelium.manifest import INGEST, Manifest, ObjectRef, Outcome, digest, write_manifest
-from mycelium.plan import RUN_DIGITS
 from mycelium.progress import Progress, show_progress
 from mycelium.rows import Reject, read_rows
 from mycelium.run import code_version

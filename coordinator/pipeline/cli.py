@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from coordinator.options import complete_stage, with_executor
-from mycelium.command import EXIT_SOME_FAILED, json_option, store_option
+from mycelium.command import EXIT_SOME_FAILED, json_option, open_observer, store_option
 
 
 @with_executor
@@ -31,7 +31,14 @@ from mycelium.command import EXIT_SOME_FAILED, json_option, store_option
 @click.option("--quiet", is_flag=True, help="No progress.")
 @store_option
 @json_option
-def run_pipeline(*, plan_only: bool, quiet: bool, as_json: bool, **values: Any) -> int:  # noqa: ANN401 - click's options
+def run_pipeline(
+    *,
+    plan_only: bool,
+    quiet: bool,
+    as_json: bool,
+    events: str | None,
+    **values: Any,  # noqa: ANN401 - click's options
+) -> int:
     """Run whatever is missing between the problems and a stage.
 
     The graph is the one that the stages' datasets draw: `python -m coordinator stages` shows what each reads and
@@ -46,10 +53,12 @@ def run_pipeline(*, plan_only: bool, quiet: bool, as_json: bool, **values: Any) 
     from coordinator.pipeline.pipeline import Request, plan_pipeline, run_planned
     from coordinator.pipeline.tell import tell_pipeline, tell_pipeline_plan
 
+    observer = open_observer(events, as_json=as_json)
     planned = plan_pipeline(Request(**values))
     if plan_only:
         tell_pipeline_plan(planned, as_json=as_json)
         return 0
-    conducted = run_planned(planned, quiet=quiet)
-    tell_pipeline(planned, conducted, as_json=as_json)
+    conducted = run_planned(planned, quiet=quiet, observer=observer)
+    if not observer.owns_stdout:
+        tell_pipeline(planned, conducted, as_json=as_json)
     return EXIT_SOME_FAILED if conducted.stops or any(not m.complete for m in conducted.manifests.values()) else 0

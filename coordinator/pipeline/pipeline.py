@@ -8,16 +8,22 @@ from typing import Any
 
 import msgspec
 
+from coordinator.cost.actual import count_reads
+from coordinator.cost.estimate import Expected as ExpectedThere
+from coordinator.cost.estimate import Work, expect_cloud, expect_local
+from coordinator.cost.evidence import read_history
+from coordinator.cost.prices import read_prices
+from coordinator.executors.aws_lambda import MAX_CONCURRENCY
 from coordinator.executors.choose import check_cloud_store, choose_executor
 from coordinator.executors.local import count_cores
 from coordinator.options import open_named
 from coordinator.pipeline.conduct import Conducted, conduct
-from coordinator.pipeline.estimate import lambda_usd, measure_pace
 from coordinator.pipeline.given import Given
 from coordinator.pipeline.way import Step, find_way
 from lambdas.stages import find_stage, stage_names
 from mycelium.datasets import PROBLEMS
 from mycelium.errors import UserInputError
+from mycelium.events import Observer
 from mycelium.failures import FailurePolicy, parse_policy
 from mycelium.manifest import Manifest, find_run, latest_run
 from mycelium.plan import Plan, plan_run, read_finished
@@ -110,18 +116,24 @@ def plan_pipeline(request: Request) -> Planned:
     return Planned(request, store, given, way, params, _expect(store, given, way, params, request))
 
 
-def run_planned(planned: Planned, *, quiet: bool = False) -> Conducted:
+def run_planned(planned: Planned, *, quiet: bool = False, observer: Observer | None = None) -> Conducted:
     """Run what is missing of a pipeline.
+
+    Args:
+        planned: the pipeline.
+        quiet: show no progress.
+        observer: tells what happens, of all stages.
 
     Raises:
         StoreNotAvailableError: the store can't be used.
         KeyboardInterrupt: Ctrl-C; the same call carries on.
     """
     request = planned.request
+    observer = observer or Observer()
     with show_together() as show:
 
         def run_step(step: Step, manifests: Mapping[str, Manifest], stop: threading.Event) -> Manifest:
-            return _run_step(planned, step, manifests, stop, show, quiet=quiet)
+            return _run_step(planned, step, manifests, stop, show, observer.of_another_run(), quiet=quiet)
 
         return conduct(planned.way, run_step, 1 if request.max_workers == 1 else 4)
 
@@ -132,6 +144,7 @@ def _run_step(
     manifests: Mapping[str, Manifest],
     stop: threading.Event,
     show: ShowsProgress,
+    observer: Observer,
     *,
     quiet: bool,
 ) -> Manifest:
@@ -143,9 +156,17 @@ def _run_step(
         request.deployment,
         max_workers=request.max_workers,
         max_concurrency=request.max_concurrency,
+        observer=observer,
     )
     return run_plan(
-        store, plan, chosen.executor, reducer=chosen.reducer, quiet=quiet, show=show, until=Until(request.policy, stop)
+        store,
+        plan,
+        chosen.executor,
+        reducer=chosen.reducer,
+        quiet=quiet,
+        show=show,
+        until=Until(request.policy, stop),
+        observer=observer,
     )
 
 
@@ -224,7 +245,6 @@ def _expect(
     expected: dict[str, Expected] = {}
     finished: dict[str, Manifest] = {}
     n_problems = sum(outcome.n_problems for outcome in given.problems.outcomes)
-    n_workers = request.max_workers or count_cores()
     for step in way:
         stage = step.stage
         reads = tuple(
@@ -243,15 +263,42 @@ def _expect(
                 given.manifest(dataset).n_chunks if source is None else expected[source].n_chunks
                 for dataset, source in zip(step.reads, step.sources, strict=True)
             )
-        left = 1.0 if n_found is None else (n_chunks - n_found) / max(n_chunks, 1)
-        pace = measure_pace(store, stage)
-        task_s = None if pace is None else pace.task_s * n_problems * left
+        left = n_chunks - (n_found or 0)
+        here, there = _expect_times(store, step, params[stage.name], (left, n_chunks, n_problems), request)
         expected[stage.name] = Expected(
             step,
             reads,
             n_chunks,
             n_found,
-            None if task_s is None else task_s / min(n_workers, max(n_chunks, 1)),
-            None if task_s is None else lambda_usd(stage, task_s, round(n_chunks * left)),
+            None if here.wall_s is None else here.wall_s.likely,
+            None if there.usd is None else there.usd.likely,
         )
     return tuple(expected.values())
+
+
+def _expect_times(
+    store: Store,
+    step: Step,
+    params: Any,  # noqa: ANN401 - the stage's own
+    counts: tuple[int, int, int],
+    request: Request,
+) -> tuple[ExpectedThere, ExpectedThere]:
+    """Return what a stage will take here and on Lambda, for all its chunks hold as many problems.
+
+    Args:
+        store: where its earlier runs are.
+        step: the stage.
+        params: its parameters.
+        counts: chunks that are left, chunks, and problems in all of them.
+        request: how many tasks run at a time.
+    """
+    n_left, n_chunks, n_problems = counts
+    stage, history = step.stage, read_history(store, step.stage, params)
+    sizes = [n_problems / n_chunks] * n_left if n_chunks else []
+    n_reads = count_reads(stage, msgspec.to_builtins(params), len(step.reads)) + (stage.fit is not None)
+    work = Work(sizes, len(step.reads), n_reads, len(stage.writes), n_chunks, stage.memory_mb)
+    here, there = (history.find_evidence(on_lambda=on_lambda, unit="problems") for on_lambda in (False, True))
+    return (
+        expect_local(here, work, request.max_workers or count_cores()),
+        expect_cloud("lambda", there, work, request.max_concurrency or MAX_CONCURRENCY, read_prices()),
+    )

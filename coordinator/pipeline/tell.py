@@ -2,8 +2,8 @@
 
 import click
 
+from coordinator.cost.prices import read_prices
 from coordinator.pipeline.conduct import Conducted
-from coordinator.pipeline.estimate import PRICES_OF
 from coordinator.pipeline.pipeline import Planned
 from coordinator.tell import format_table, say_json
 from mycelium.progress import format_seconds
@@ -23,8 +23,9 @@ def tell_pipeline_plan(planned: Planned, *, as_json: bool) -> None:
         }
         for expected in planned.expected
     ]
+    prices_of = read_prices().of
     if as_json:
-        say_json({"starts_from": planned.given.runs(), "stages": rows, "prices_of": PRICES_OF})
+        say_json({"starts_from": planned.given.runs(), "stages": rows, "prices_of": prices_of})
         return
     problems = planned.given.problems
     n_problems = sum(outcome.n_problems for outcome in problems.outcomes)
@@ -35,7 +36,7 @@ def tell_pipeline_plan(planned: Planned, *, as_json: bool) -> None:
     click.echo(format_table(rows))
     if any(expected.wall_s is None for expected in planned.expected):
         click.echo("?: never ran in this store; after the first run, or one with --limit, it is known")
-    click.echo(f"time: on this machine; lambda_usd: if run there, at the prices of {PRICES_OF}")
+    click.echo(f"time: on this machine; lambda_usd: if run there, at the prices of {prices_of}")
 
 
 def tell_pipeline(planned: Planned, conducted: Conducted, *, as_json: bool) -> None:

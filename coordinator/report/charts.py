@@ -5,21 +5,12 @@ from typing import Any
 
 import altair as alt
 
-from coordinator.report.traces import Trace
+from mycelium.explore.chart import FAINT, GREY, OURS, PAPER, chart_traces
+from mycelium.explore.trace import Trace
 from mycelium.schema import Row
 
-OURS, PAPER = "#0072B2", "#E69F00"
-"""Blue and orange of Okabe and Ito's palette: told apart by every kind of eye."""
-
 PALETTE = (OURS, PAPER, "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
-"""More of it, in the order of use; what it tells apart differs in shape or place too."""
-
-GREY = "#888"
-
-FAINT = 0.25
-"""Opacity of grids: seen on light and on dark paper."""
-
-READING, REASONING = "systole (reading)", "diastole (reasoning): a beat"
+"""Okabe and Ito's palette, in the order of use; what it tells apart differs in shape or place too."""
 
 
 def draw_levels(levels: Sequence[Row]) -> dict[str, Any]:
@@ -52,52 +43,7 @@ def draw_levels(levels: Sequence[Row]) -> dict[str, Any]:
 
 def draw_traces(traces: Sequence[Trace], threshold: float) -> dict[str, Any]:
     """Draw the IAF of one problem at a time, its beats shaded, its tokens on hover."""
-    names = [_name_trace(trace) for trace in traces]
-    points = [
-        {"trace": name, "t": t, "iaf": iaf, "token": _show_token(token)}
-        for name, trace in zip(names, traces, strict=True)
-        for t, (iaf, token) in enumerate(zip(trace.iaf, trace.tokens, strict=True))
-    ]
-    spans = [
-        {
-            "trace": name,
-            "start": phase.start - 0.5,
-            "end": phase.end - 0.5,
-            "phase": READING if phase.reading else REASONING,
-        }
-        for name, trace in zip(names, traces, strict=True)
-        for phase in trace.phases
-    ]
-    chosen = alt.param(name="chosen", value=names[0], bind=alt.binding_select(options=names, name="Problem: "))
-    is_chosen = "datum.trace === chosen"
-    shade = (
-        alt.Chart(alt.InlineData(values=spans))
-        .transform_filter(is_chosen)
-        .mark_rect(opacity=0.35)
-        .encode(
-            x=alt.X("start:Q", title="generated token", scale=alt.Scale(nice=False)),
-            x2="end:Q",
-            color=alt.Color(
-                "phase:N",
-                title=None,
-                legend=alt.Legend(orient="top"),
-                scale=alt.Scale(domain=[READING, REASONING], range=[PAPER, OURS]),
-            ),
-        )
-    )
-    base = alt.Chart(alt.InlineData(values=points)).transform_filter(is_chosen).encode(x="t:Q")
-    line = base.mark_line(color=GREY, strokeWidth=1).encode(
-        y=alt.Y("iaf:Q", title="IAF", scale=alt.Scale(domain=[0, 1]))
-    )
-    dots = base.mark_circle(color=GREY, size=28).encode(
-        y="iaf:Q", tooltip=[alt.Tooltip("token:N"), alt.Tooltip("t:Q"), alt.Tooltip("iaf:Q", format=".3f")]
-    )
-    rule = (
-        alt.Chart(alt.InlineData(values=[{"threshold": threshold}]))
-        .mark_rule(strokeDash=[4, 4], color=GREY)
-        .encode(y="threshold:Q")
-    )
-    return _finish(alt.layer(shade, rule, line, dots).add_params(chosen).properties(width=900, height=260))
+    return _finish(chart_traces(traces, threshold))
 
 
 def draw_bars(rows: Sequence[Mapping[str, Any]], name: str, value: str, title: str) -> dict[str, Any]:
@@ -242,14 +188,3 @@ def draw_gantt(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _finish(chart: Any) -> dict[str, Any]:  # noqa: ANN401 - charts, layers and rows of them
     specification: dict[str, Any] = chart.configure_axis(gridOpacity=FAINT).to_dict()
     return specification
-
-
-def _name_trace(trace: Trace) -> str:
-    level = "" if trace.level is None else f"level {trace.level}: "
-    beats = sum(not phase.reading for phase in trace.phases)
-    return f"{level}{trace.problem_id} ({beats} beats)"
-
-
-def _show_token(token: str) -> str:
-    """Return a token's text with its white space to be seen."""
-    return "".join({" ": "␣", "\n": "⏎", "\t": "⇥"}.get(c, c if c.isprintable() else "�") for c in token) or "∅"

@@ -9,11 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
-
 from coordinator.ancestry import look_into, walk_back
 from mycelium.errors import ChunkDamagedError, ObjectExistsError, ObjectNotFoundError, UserInputError
-from mycelium.manifest import Manifest, ObjectRef, digest, list_runs, manifest_key
+from mycelium.manifest import Manifest, ObjectRef, digest, list_runs, put_manifest
 from mycelium.store import Store
 
 N_THREADS: Final = 8
@@ -78,8 +76,7 @@ def carry_runs(
     names = []
     for manifest in manifests:
         for dataset in _datasets(source, manifest):
-            key = manifest_key(dataset, manifest.run_id)
-            target.put(key, msgspec.json.format(msgspec.json.encode(manifest), indent=1), mode="overwrite")
+            put_manifest(target, manifest, dataset)
             names.append(f"{dataset}/{manifest.run_id}")
     return Carried(tuple(names), copied, found, size)
 

@@ -1,11 +1,13 @@
 """What no manifest refers to: chunks of runs that were cut off and never carried on, parts of runs long finished.
 
 Only keys of the form ``<dataset>/<run id>/…`` of datasets that are known, and ``parts/<run id>/…``,
-``work/<run id>/…`` and ``fits/<run id>/…``, are ever looked at; whatever else lies in a bucket is none of ours.
+``work/<run id>/…`` and ``fits/<run id>/…``, and the volumes of manifests, are ever looked at; whatever else lies in a
+bucket is none of ours.
 
 A run that is under way has no manifest yet. So what was written lately is kept, whoever wrote it.
 """
 
+import math
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,8 +15,9 @@ from itertools import groupby
 
 from mycelium.errors import ObjectNotFoundError
 from mycelium.fit import FITS
-from mycelium.manifest import Manifest, list_runs, read_manifest
+from mycelium.manifest import Manifest, list_runs, list_volumes, read_manifest
 from mycelium.store import ObjectInfo, Store
+from mycelium.volumes import Volumes
 
 SCRATCH = ("parts", "work", FITS)
 """Where runs leave what only they need; of a fit all but its artifact."""
@@ -59,13 +62,31 @@ def find_litter(
     for place, infos in groupby(_list_outputs(store, (*datasets, *SCRATCH)), key=_place):
         dataset, _, run_id = place.partition("/")
         left = _unneeded(store, dataset, run_id, list(infos), run_ids)
-        if left is None or not left[1]:
-            continue
-        reason, unneeded = left
-        age_s = clock() - max(info.modified_s for info in unneeded)
-        if age_s >= min_age_s:
-            keys = tuple(info.key for info in unneeded)
-            yield Litter(place, reason, keys, sum(info.size for info in unneeded), age_s)
+        if left is not None:
+            yield from _judge_age(place, *left, min_age_s, clock)
+    for place, infos in groupby(list_volumes(store), key=lambda info: info.key.rpartition("/")[0]):
+        _, dataset, run_id = place.split("/")
+        named = _named_volumes(store, dataset, run_id)
+        unneeded = [info for info in infos if info.key not in named]
+        yield from _judge_age(place, "its manifest does not name it", unneeded, min_age_s, clock)
+
+
+def _judge_age(
+    place: str, reason: str, unneeded: list[ObjectInfo], min_age_s: float, clock: Callable[[], float]
+) -> Iterator[Litter]:
+    """Yield what may go of one place, unless there is none or the youngest of it was written lately."""
+    age_s = clock() - max((info.modified_s for info in unneeded), default=math.inf)
+    if age_s >= min_age_s:
+        keys = tuple(info.key for info in unneeded)
+        yield Litter(place, reason, keys, sum(info.size for info in unneeded), age_s)
+
+
+def _named_volumes(store: Store, dataset: str, run_id: str) -> set[str]:
+    try:
+        outcomes = read_manifest(store, dataset, run_id).outcomes
+    except ObjectNotFoundError:
+        return set()
+    return {volume.key for volume in outcomes.volumes} if isinstance(outcomes, Volumes) else set()
 
 
 def delete_litter(store: Store, litter: Litter) -> None:

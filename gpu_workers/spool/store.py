@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from gpu_workers.spool.spool import CONFLICT, REFUSED, SAY_EVERY_S, OnWait, Spool
 from mycelium.errors import ConflictError, StoreError
@@ -79,12 +79,16 @@ class SpoolStore:
         self.spool.publish(key, data, self._on_wait, lambda: self._is_in_target(key))
         self._put[key] = None
 
-    def list(self, prefix: str = "", page_size: int = PAGE_SIZE) -> Iterator[ObjectInfo]:
+    def list(self, prefix: str = "", page_size: int = PAGE_SIZE, cuts: Sequence[str] = ()) -> Iterator[ObjectInfo]:
         """See `Store.list`."""
         # What is confirmed between these two lines is seen by both, and counted once.
         waiting = {chunk.key: ObjectInfo(chunk.key, chunk.size, chunk.modified_s) for chunk in self.spool.waiting()}
-        stored = self._target.list(prefix, page_size)
+        stored = self._target.list(prefix, page_size, cuts)
         return _merge(stored, [info for key, info in waiting.items() if key.startswith(prefix)])
+
+    def list_keys(self, prefix: str = "", cuts: Sequence[str] = ()) -> Iterator[str]:
+        """See `Store.list_keys`."""
+        return (info.key for info in self.list(prefix, cuts=cuts))
 
     def delete(self, key: str) -> None:
         """See `Store.delete`; what is waiting is uploaded first, since nothing leaves the spool unconfirmed."""

@@ -3,7 +3,7 @@
 import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -68,8 +68,22 @@ class Store(Protocol):
         """
         ...
 
-    def list(self, prefix: str = "", page_size: int = PAGE_SIZE) -> Iterator[ObjectInfo]:
+    def list(self, prefix: str = "", page_size: int = PAGE_SIZE, cuts: Sequence[str] = ()) -> Iterator[ObjectInfo]:
         """Yield the objects whose keys begin with `prefix`, in key order.
+
+        Args:
+            prefix: what their keys begin with.
+            page_size: keys fetched by one request.
+            cuts: keys, in order, at which a long listing may be cut, so that several pages are fetched at a time. They
+                need not be there. What is yielded is the same without them.
+
+        Raises:
+            StoreNotAvailableError: there is no such store.
+        """
+        ...
+
+    def list_keys(self, prefix: str = "", cuts: Sequence[str] = ()) -> Iterator[str]:
+        """Yield what `list` does, the keys alone: a folder need not be asked about each of its files.
 
         Raises:
             StoreNotAvailableError: there is no such store.

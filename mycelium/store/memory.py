@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from mycelium.errors import ObjectExistsError, ObjectNotFoundError
 from mycelium.store.base import PAGE_SIZE, ObjectInfo, PutMode, check_key, check_range
@@ -44,9 +44,9 @@ class MemoryStore:
             self._objects[key] = bytes(data)
             self._written_s[key] = self._clock()
 
-    def list(self, prefix: str = "", page_size: int = PAGE_SIZE) -> Iterator[ObjectInfo]:
+    def list(self, prefix: str = "", page_size: int = PAGE_SIZE, cuts: Sequence[str] = ()) -> Iterator[ObjectInfo]:
         """See `Store.list`."""
-        del page_size  # a dictionary needs no pages
+        del page_size, cuts  # a dictionary needs no pages
         with self._lock:
             found = [
                 ObjectInfo(key, len(data), self._written_s[key])
@@ -54,6 +54,10 @@ class MemoryStore:
                 if key.startswith(prefix)
             ]
         yield from sorted(found, key=lambda info: info.key.encode())
+
+    def list_keys(self, prefix: str = "", cuts: Sequence[str] = ()) -> Iterator[str]:
+        """See `Store.list_keys`."""
+        return (info.key for info in self.list(prefix, cuts=cuts))
 
     def delete(self, key: str) -> None:
         """See `Store.delete`."""

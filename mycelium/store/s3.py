@@ -3,11 +3,12 @@
 import contextlib
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mycelium.errors import ObjectExistsError, ObjectNotFoundError, StoreError, StoreNotAvailableError
 from mycelium.store.base import PAGE_SIZE, ObjectInfo, PutMode, check_key, check_range
+from mycelium.store.pages import N_LISTERS, Page, hear_pages, list_pages, list_ranges, objects_of
 
 _CONFLICT_TRIES = 5
 
@@ -67,10 +68,21 @@ class S3Store:
                     return
             time.sleep(secrets.randbelow(1000) / 1000 * 0.05 * 2**attempt)
 
-    def list(self, prefix: str = "", page_size: int = PAGE_SIZE) -> Iterator[ObjectInfo]:
+    def list(self, prefix: str = "", page_size: int = PAGE_SIZE, cuts: Sequence[str] = ()) -> Iterator[ObjectInfo]:
         """See `Store.list`."""
+
+        def fetch(after: str | None, token: str | None) -> Page:
+            return self._page(prefix, page_size, after, token)
+
+        hear_pages(self._client)
         # The first page is fetched before the first key is asked for, so that a missing bucket is noticed at once.
-        return self._pages(prefix, page_size, self._page(prefix, page_size, None))
+        first = fetch(None, None)
+        is_long = cuts and first.token and first.objects
+        return list_ranges(fetch, first, cuts) if is_long else list_pages(fetch, first)
+
+    def list_keys(self, prefix: str = "", cuts: Sequence[str] = ()) -> Iterator[str]:
+        """See `Store.list_keys`."""
+        return (info.key for info in self.list(prefix, cuts=cuts))
 
     def delete(self, key: str) -> None:
         """See `Store.delete`."""
@@ -80,22 +92,13 @@ class S3Store:
     def _full(self, key: str) -> str:
         return self._prefix + check_key(key)
 
-    def _page(self, prefix: str, page_size: int, token: str | None) -> dict[str, Any]:
-        more = {"ContinuationToken": token} if token else {}
+    def _page(self, prefix: str, page_size: int, after: str | None, token: str | None) -> Page:
+        begin = {"ContinuationToken": token} if token else {"StartAfter": self._prefix + after} if after else {}
         with self._calling(prefix):
             answer: dict[str, Any] = self._client.list_objects_v2(
-                Bucket=self._bucket, Prefix=self._prefix + prefix, MaxKeys=page_size, **more
+                Bucket=self._bucket, Prefix=self._prefix + prefix, MaxKeys=page_size, **begin
             )
-        return answer
-
-    def _pages(self, prefix: str, page_size: int, page: dict[str, Any]) -> Iterator[ObjectInfo]:
-        while True:
-            for item in page.get("Contents", []):
-                yield ObjectInfo(item["Key"][len(self._prefix) :], item["Size"], item["LastModified"].timestamp())
-            token = page.get("NextContinuationToken")
-            if not token:
-                return
-            page = self._page(prefix, page_size, token)
+        return Page(objects_of(answer, len(self._prefix)), answer.get("NextContinuationToken"))
 
     @contextlib.contextmanager
     def _calling(self, key: str) -> Iterator[None]:
@@ -131,6 +134,8 @@ def _make_s3_client() -> Any:  # noqa: ANN401 - boto3 makes its clients at run t
     from botocore.exceptions import BotoCoreError  # noqa: PLC0415
 
     try:
-        return boto3.client("s3", config=Config(retries={"mode": "standard", "max_attempts": 5}, tcp_keepalive=True))
+        retries = {"mode": "standard", "max_attempts": 5}
+        config = Config(retries=retries, tcp_keepalive=True, max_pool_connections=2 * N_LISTERS)
+        return boto3.client("s3", config=config)
     except BotoCoreError as error:
         raise StoreNotAvailableError(f"no S3 client can be made: {error}") from error

@@ -126,7 +126,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
     [
         (["--executor", "lambda", "--max-workers", "2"], "give --max-concurrency"),
         (["--executor", "local", "--max-concurrency", "2"], "give --max-workers"),
-        (["--executor", "lamda"], "'lambda'"),
+        (["--executor", "lamda"], "did you mean lambda?"),
     ],
 )
 def test_options_of_another_executor_are_refused(

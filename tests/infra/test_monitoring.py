@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from lambdas.stages import stage_names
+from mycelium.logs import METRICS
 from tests.infra.templates import Cloud
 
 
@@ -38,6 +39,16 @@ def test_the_accounts_own_alarms_may_publish_and_only_over_tls(cloud: Cloud) -> 
 
 def test_there_is_a_dashboard(cloud: Cloud) -> None:
     assert len(cloud.main_resources("AWS::CloudWatch::Dashboard")) == 1
+
+
+def test_the_dashboard_draws_what_the_tasks_log(cloud: Cloud) -> None:
+    (board,) = cloud.main_properties("AWS::CloudWatch::Dashboard")
+    parts = board["DashboardBody"]["Fn::Join"][1]
+    text = "".join(part for part in parts if isinstance(part, str))
+    drawn = {name for name in METRICS if f'MetricName=\\"{name}\\"' in text}
+    assert drawn == {*METRICS}
+    assert "{Mycelium,deployment,stage,failure}" in text
+    assert 'deployment=\\"mycelium\\"' in text
 
 
 def test_nobody_is_written_to_unasked(cloud: Cloud) -> None:

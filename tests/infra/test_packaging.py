@@ -79,7 +79,8 @@ def test_the_handler_runs_a_task_from_its_asset_and_nothing_else(asset: Asset, t
         check=False,
     )
     assert not asked.stderr
-    outcome = json.loads(asked.stdout)
+    logged, outcome = map(json.loads, asked.stdout.splitlines())
+    assert (logged["stage"], logged["status"]) == ("heartbeat", "done")
     assert (outcome["status"], outcome["error"]) == ("done", None)
     assert len(list(store.list("heartbeats/"))) == 1
 

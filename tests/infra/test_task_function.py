@@ -46,6 +46,8 @@ def test_a_function_is_what_its_stage_says(cloud: Cloud) -> None:
         assert function["Handler"] == "lambdas.handler.handle_task"
         assert function["Architectures"] == ["arm64"]
         assert function["Runtime"] == "python3.13"
+        assert function["Environment"]["Variables"]["MYCELIUM_DEPLOYMENT"] == "mycelium"
+        assert function["Environment"]["Variables"]["MYCELIUM_LOG_LEVEL"] == "INFO"
         assert function["Environment"]["Variables"]["OPENBLAS_NUM_THREADS"] == str(max(1, stage.memory_mb // 1769))
 
 
@@ -78,6 +80,10 @@ def test_each_function_has_a_role_a_log_group_and_dead_letters_of_its_own(cloud:
         assert cloud.main["Resources"][group]["Properties"]["RetentionInDays"] == 30
     for queue in queues:
         assert cloud.main["Resources"][queue]["Properties"]["SqsManagedSseEnabled"] is True
+
+
+def test_the_platform_logs_plain_lines_whose_report_the_coordinator_reads(cloud: Cloud) -> None:
+    assert {function["LoggingConfig"].get("LogFormat", "Text") for function in functions(cloud).values()} == {"Text"}
 
 
 def test_lambda_itself_repeats_nothing(cloud: Cloud) -> None:

@@ -119,7 +119,7 @@ def read_result(store: Store, run_id: str) -> tuple[Manifest, dict[str, bytes]]:
 def without_times(manifest: Manifest) -> Manifest:
     """Return what the manifests of two executors must agree on."""
     outcomes = tuple(replace(strip_times(outcome), status="done") for outcome in manifest.outcomes)
-    return replace(manifest, executor="", finished_s=0.0, wall_s=0.0, outcomes=outcomes)
+    return replace(manifest, executor="", finished_s=0.0, wall_s=0.0, outcomes=outcomes, trace_id="")
 
 
 def check_same(store: Store, run_id: str, expected: Manifest, outputs: dict[str, bytes]) -> Manifest:

@@ -17,6 +17,7 @@ from lambdas import handler
 from lambdas.stages.heartbeat import STAGE, HeartbeatParams
 from mycelium import wire
 from mycelium.errors import StoreNotAvailableError
+from mycelium.logs import TaskLine
 from mycelium.manifest import Outcome
 from mycelium.plan import Plan, plan_run
 from mycelium.store import LocalStore, S3Store, Store
@@ -104,6 +105,35 @@ def test_a_store_that_can_t_be_used_is_raised_to_the_platform(local: Store, tmp_
     call = TaskCall(plan(local).tasks[0], local.uri, str(tmp_path / "file" / "below"))
     with pytest.raises(StoreNotAvailableError):
         handler.handle_task(event(call), None)
+
+
+def test_each_task_logs_one_line_that_names_its_run_chunk_and_trace(
+    local: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = plan(local).tasks
+    local.delete(bad.inputs[0].key)
+    for task in (good, bad):
+        handler.handle_task(event(TaskCall(task, local.uri, local.uri, trace_id="1-5759e988-" + "ab" * 12)), None)
+    lines = [msgspec.json.decode(line, type=TaskLine) for line in capsys.readouterr().out.splitlines()]
+    assert [(line.chunk_id, line.status, line.error_kind) for line in lines] == [
+        ("00000", "done", None),
+        ("00001", "failed", "ChunkDamagedError"),
+    ]
+    assert {(line.run_id, line.stage, line.trace_id) for line in lines} == {
+        (good.run_id, "heartbeat", "1-5759e988-" + "ab" * 12)
+    }
+
+
+def test_what_a_task_writes_and_answers_does_not_depend_on_the_trace(local: Store, tmp_path: Path) -> None:
+    task = plan(local).tasks[0]
+    stores = [LocalStore(tmp_path / name) for name in ("one", "other")]
+    answers = [
+        read_answer(handler.handle_task(event(TaskCall(task, local.uri, store.uri, trace_id=trace_id)), None))
+        for store, trace_id in zip(stores, ["", "1-5759e988-" + "ab" * 12], strict=True)
+    ]
+    written = [{info.key: store.get(info.key) for info in store.list()} for store in stores]
+    assert written[0] == written[1]
+    assert answers[0].part == answers[1].part
 
 
 def test_a_reduce_takes_inline_and_stored_parts(local: Store) -> None:

@@ -13,7 +13,15 @@ CLASSES = [cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issu
 
 def test_every_error_stands_in_the_tree() -> None:
     drawn = set(re.findall(r"[A-Z]\w+Error(?=\b)", errors.__doc__ or ""))
-    builtin = {"ValueError", "OSError", "FileNotFoundError", "FileExistsError", "LookupError", "RuntimeError"}
+    builtin = {
+        "ValueError",
+        "OSError",
+        "ImportError",
+        "FileNotFoundError",
+        "FileExistsError",
+        "LookupError",
+        "RuntimeError",
+    }
     assert {cls.__name__ for cls in CLASSES} <= drawn
     assert drawn - builtin <= {cls.__name__ for cls in CLASSES}
 

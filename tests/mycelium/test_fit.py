@@ -13,10 +13,10 @@ import pytest
 from mycelium.datasets import PROBLEMS
 from mycelium.errors import FitError, UserInputError
 from mycelium.fit import MAX_ROUNDS, Rounds, fit_key, look_for_artifact
-from mycelium.manifest import Manifest, read_manifest
+from mycelium.manifest import Manifest, Outcome, read_manifest
 from mycelium.plan import Plan, plan_run
 from mycelium.reduce import Group, Part, StoredPart, reduce_encoded
-from mycelium.run import run_plan
+from mycelium.run import Until, run_plan
 from mycelium.schema import Column, Dataset, Result, decode_chunk
 from mycelium.stage import MADE_BY, Ask, Fit, Stage
 from mycelium.store import LocalStore, MemoryStore, Store
@@ -323,3 +323,46 @@ def test_the_answers_of_two_rounds_have_two_names() -> None:
     executor = Inline(store)
     run_plan(store, plan(store, source), executor, quiet=True)
     assert len({name_part(task) for task in executor.tasks}) == len(executor.tasks)
+
+
+class Allows:
+    """Allows so many tasks in all."""
+
+    def __init__(self, n_tasks: int) -> None:
+        self.left = n_tasks
+
+    def take(self, outcome: Outcome) -> None:
+        self.left -= 1
+
+    def allow(self, n_waiting: int) -> int:
+        return min(n_waiting, self.left)
+
+    def describe(self) -> str:
+        return "no more are allowed"
+
+
+@pytest.mark.parametrize(("allowed", "n_asked"), [(N_CHUNKS - 1, 0), (2 * N_CHUNKS + 1, 2 * N_CHUNKS)])
+def test_a_round_is_started_only_if_all_of_it_is_allowed_and_a_higher_limit_carries_on(
+    allowed: int, n_asked: int
+) -> None:
+    store, source = make()
+    executor = Inline(store)
+    manifest = run_plan(store, plan(store, source), executor, quiet=True, until=Until(allowance=Allows(allowed)))
+    assert (executor.n_asked, len(executor.tasks)) == (n_asked, n_asked)
+    assert (manifest.complete, manifest.notes) == (False, {"stopped": "no more are allowed"})
+    executor = Inline(store)
+    enough = Until(allowance=Allows(4 * N_CHUNKS))
+    assert run_plan(store, plan(store, source), executor, quiet=True, until=enough).complete
+    assert executor.n_asked == 3 * N_CHUNKS - n_asked
+
+
+def test_what_the_rounds_were_billed_is_in_the_notes() -> None:
+    store, source = make()
+
+    class Billed(Inline):
+        def run(self, tasks: Sequence[Task], source_uri: str, target_uri: str) -> Iterator[TaskResult]:
+            for result in super().run(tasks, source_uri, target_uri):
+                yield dataclasses.replace(result, outcome=dataclasses.replace(result.outcome, attempts=2, billed_ms=7))
+
+    manifest = run_plan(store, plan(store, source), Billed(store), quiet=True)
+    assert manifest.notes == {"fit_attempts": 3 * N_CHUNKS * 2, "fit_billed_ms": 3 * N_CHUNKS * 7}

@@ -6,11 +6,14 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+import mycelium.manifest
+import mycelium.packed
+import mycelium.run
 from lambdas.stages.heartbeat import HEARTBEATS, STAGE, HeartbeatParams
 from mycelium.datasets import IAF
 from mycelium.errors import UnknownRunError, WrongDatasetError
 from mycelium.failures import FailurePolicy
-from mycelium.manifest import Manifest, find_run, latest_run, read_manifest, strip_times
+from mycelium.manifest import Manifest, find_run, latest_run, list_volumes, read_manifest, strip_times, write_manifest
 from mycelium.plan import Plan, plan_run
 from mycelium.run import Until, run_plan
 from mycelium.schema import Provenance
@@ -120,6 +123,54 @@ def test_after_kill_9_there_is_no_manifest_and_the_chunks_are_found() -> None:
     assert executor.computed == []
     assert manifest.complete
     assert {outcome.status for outcome in manifest.outcomes} == {"found"}
+
+
+def test_a_run_of_many_chunks_is_what_a_small_one_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, built = make()
+    wanted = run_plan(store, plan(store, built.manifest), Inline(store), quiet=True)
+    for module in (mycelium.manifest, mycelium.run):
+        monkeypatch.setattr(module, "IN_ONE", 2)
+    monkeypatch.setattr(mycelium.packed, "BLOCK", 2)
+    other, same = make()
+    small = plan(other, same.manifest)
+    write_manifest(other, same.manifest, (IAF,))
+    in_volumes = read_manifest(other, "iaf", same.manifest.run_id)
+    assert in_volumes.cuts == ("00001", "00003")
+    large = plan(other, in_volumes)
+    assert (large.run_id, large.tasks, large.n_chunks) == (small.run_id, small.tasks, N_CHUNKS)
+    manifest = run_plan(other, large, Inline(other), quiet=True)
+    assert manifest.complete
+    assert (manifest.run_id, manifest.result) == (wanted.run_id, wanted.result)
+    assert [strip_times(o) for o in manifest.outcomes] == [strip_times(o) for o in wanted.outcomes]
+    assert len(list(list_volumes(other))) == 6
+    again = Inline(other)
+    assert run_plan(other, plan(other, in_volumes), again, quiet=True).outcomes == manifest.outcomes
+    assert again.computed == []
+
+
+def test_a_large_run_that_loses_chunks_names_them_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (mycelium.manifest, mycelium.run):
+        monkeypatch.setattr(module, "IN_ONE", 2)
+    monkeypatch.setattr(mycelium.packed, "BLOCK", 2)
+    store, built = make()
+    store.delete(built.keys["00001"])
+    store.put(built.keys["00003"], b"", mode="overwrite")
+    planned = plan(store, read_manifest(store, "iaf", built.manifest.run_id))
+    assert [task.chunk_id for task in planned.tasks] == ["00000", "00002", "00004"]
+    manifest = run_plan(store, planned, Inline(store), quiet=True)
+    assert [(o.chunk_id, o.status) for o in manifest.outcomes] == [
+        ("00000", "done"),
+        ("00001", "failed"),
+        ("00002", "done"),
+        ("00003", "failed"),
+        ("00004", "done"),
+    ]
+    assert (manifest.complete, manifest.n_failed) == (False, 2)
+    # What is found needs no input.
+    store.delete(built.keys["00000"])
+    again = plan(store, read_manifest(store, "iaf", built.manifest.run_id))
+    assert [(task.chunk_id, task.found) for task in again.tasks] == [(c, True) for c in ("00000", "00002", "00004")]
+    assert [outcome.chunk_id for outcome in again.lost] == ["00001", "00003"]
 
 
 def test_two_coordinators_at_once_do_no_harm() -> None:

@@ -1,5 +1,7 @@
 """The environment."""
 
+from pathlib import Path
+
 import pytest
 
 from mycelium.settings import read_settings
@@ -18,6 +20,12 @@ def test_the_environment_is_this_process_s_by_default(monkeypatch: pytest.Monkey
     assert read_settings().store == "/somewhere"
 
 
+def test_a_function_learns_its_deployment_and_what_to_log() -> None:
+    said = read_settings({"MYCELIUM_DEPLOYMENT": "mine", "MYCELIUM_LOG_LEVEL": "ERROR"})
+    assert (said.deployment, said.logs_all) == ("mine", False)
+    assert (read_settings({}).deployment, read_settings({}).logs_all) == ("", True)
+
+
 def test_the_region_is_said_by_the_variable_that_the_cdk_reads_and_else_left_to_boto3() -> None:
     assert read_settings({"AWS_REGION": "eu-west-3", "AWS_DEFAULT_REGION": "us-east-1"}).region == "eu-west-3"
     assert read_settings({"AWS_DEFAULT_REGION": "us-east-1"}).region is None
@@ -26,3 +34,8 @@ def test_the_region_is_said_by_the_variable_that_the_cdk_reads_and_else_left_to_
 def test_another_endpoint_is_told() -> None:
     assert read_settings({"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}).endpoint == "http://127.0.0.1:4566"
     assert read_settings({"AWS_ENDPOINT_URL": ""}).endpoint is None
+
+
+def test_the_cache_is_where_the_desktop_s_convention_has_it() -> None:
+    assert read_settings({"XDG_CACHE_HOME": "/elsewhere"}).cache == Path("/elsewhere/mycelium")
+    assert read_settings({}).cache == Path.home() / ".cache" / "mycelium"

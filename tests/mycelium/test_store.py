@@ -23,7 +23,18 @@ from mycelium.errors import (
     StoreNotAvailableError,
     UserInputError,
 )
-from mycelium.store import LocalStore, MemoryStore, ObjectInfo, RangeReader, S3Store, Store, check_key, open_store
+from mycelium.store import (
+    LocalStore,
+    MemoryStore,
+    ObjectInfo,
+    RangeReader,
+    S3Store,
+    Store,
+    check_key,
+    open_store,
+    pages,
+)
+from mycelium.store.pages import N_LISTERS
 
 KEYS = st.text("ab0-_.~", min_size=1, max_size=4).filter(lambda s: s[0] != ".")
 
@@ -95,6 +106,24 @@ class TestEveryStore:
             store.put(key, key.encode())
         assert [info.key for info in store.list("p/", page_size=10)] == keys
         assert {info.size for info in store.list("p/", page_size=10)} == {5}
+
+    def test_a_listing_that_is_cut_says_the_same(self, store: Store) -> None:
+        keys = [f"p/{i:03d}" for i in range(25)]
+        for key in [*keys, "o", "q/1"]:
+            store.put(key, key.encode())
+        for cuts in (keys[4:-1:5], ["p/0075", "p/011", "p/0125", "p/zzz"], keys, ["a", "z"]):
+            assert [info.key for info in store.list("p/", page_size=5, cuts=cuts)] == keys
+        assert list(store.list("nothing/", page_size=5, cuts=keys)) == []
+
+    def test_a_listing_that_is_left_and_one_of_keys_alone(self, store: Store) -> None:
+        keys = [f"p/{i:03d}" for i in range(25)]
+        for key in keys:
+            store.put(key, b"")
+        listing = store.list("p/", page_size=2, cuts=keys[::4])
+        assert [next(listing).key for _ in range(7)] == keys[:7]
+        del listing
+        assert list(store.list_keys("p/")) == list(store.list_keys("p/", cuts=keys[::10])) == keys
+        assert list(store.list_keys("p/01")) == keys[10:20]
 
     def test_a_prefix_need_not_end_at_a_slash(self, store: Store) -> None:
         for key in ("iaf/run-1/0", "iaf/run-2/0", "iafx/0", "other"):
@@ -362,6 +391,49 @@ class TestS3Store:
         with pytest.raises(StoreError, match="ConditionalRequestConflict"):
             S3Store("bucket", client=client).put("k", b"x")
         assert client.calls == 5
+
+    @pytest.mark.parametrize(("cuts", "n"), [((), 5), (("k04", "k09", "k14", "k19"), 5), (("k02", "k12"), 6)])
+    def test_a_listing_is_one_request_for_each_full_page_however_it_is_cut(
+        self, bucket: str, cuts: tuple[str, ...], n: int
+    ) -> None:
+        client = boto3.client("s3")
+        seen: list[str] = []
+        store = S3Store(bucket, client=client)
+        for i in range(25):
+            store.put(f"k{i:02d}", b"")
+        client.meta.events.register("before-send.s3", lambda request, **_: seen.append(request.url))
+        assert [info.key for info in store.list("k", page_size=5, cuts=cuts)] == [f"k{i:02d}" for i in range(25)]
+        assert len(seen) == n
+
+    def test_a_listing_that_ends_early_asks_for_no_more_than_was_under_way(self, bucket: str) -> None:
+        client = boto3.client("s3")
+        seen: list[str] = []
+        store = S3Store(bucket, client=client)
+        for i in range(12):
+            store.put(f"k{i:03d}", b"")
+        client.meta.events.register("before-send.s3", lambda request, **_: seen.append(request.url))
+        cuts = [f"k{i:03d}" for i in range(4, 999, 5)]
+        assert len(list(store.list("k", page_size=5, cuts=cuts))) == 12
+        assert len(seen) <= 3 + 2 * N_LISTERS
+
+    def test_a_page_that_looks_otherwise_is_left_to_botocore(
+        self, bucket: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = S3Store(bucket, "p")
+        for key in ("a", "b/c", "d"):
+            store.put(key, b"12")
+        read = list(store.list())
+        monkeypatch.setattr(pages, "_OBJECT", b"<contents>")
+        assert list(store.list()) == read == [ObjectInfo(key, 2) for key in ("a", "b/c", "d")]
+
+    def test_a_listing_reads_the_keys_that_others_wrote(self, bucket: str) -> None:
+        client = boto3.client("s3")
+        names = ["a b", "a+b", "a&lt;b", "ü/%41", "<xml>"]
+        for name in names:
+            client.put_object(Bucket=bucket, Key=f"p/{name}", Body=b"123")
+        found = list(S3Store(bucket, "p", client=client).list())
+        assert [info.key for info in found] == sorted(names, key=str.encode)
+        assert {info.size for info in found} == {3}
 
     def test_a_task_s_get_and_put_are_one_request_each(self, bucket: str) -> None:
         client = boto3.client("s3")

@@ -45,6 +45,12 @@ def test_a_call_survives_the_wire_as_plain_json() -> None:
     assert msgspec.convert(event, TaskCall) == CALL
 
 
+def test_an_event_of_before_there_were_trace_ids_is_read() -> None:
+    event = json.loads(msgspec.json.encode(CALL))
+    del event["trace_id"]
+    assert msgspec.convert(event, TaskCall) == CALL
+
+
 @given(part=st.none() | st.binary(max_size=200))
 def test_an_answer_survives_the_wire_with_its_part_as_base64(part: bytes | None) -> None:
     answer = Answer(Outcome("00007", "done"), part)

@@ -7,8 +7,10 @@ import msgspec
 from coordinator.report.charts import draw_levels, draw_traces
 from coordinator.report.family import Family
 from coordinator.report.section import Section, Table
-from coordinator.report.traces import find_traces
 from lambdas.stages.heartbeat import HeartbeatParams
+from mycelium.errors import ObjectNotFoundError
+from mycelium.explore.trace import Rule, Trace, find_traces
+from mycelium.manifest import Manifest, read_manifest
 from mycelium.store import Store
 
 
@@ -46,7 +48,7 @@ def describe_heartbeats(family: Family, store: Store, problem: str | None) -> It
         draw_levels(levels),
         "Mean heartbeats by level with one standard deviation, beside the paper's means",
     )
-    traces = find_traces(store, manifest, params, layer, head, problem)
+    traces = _find_traces(store, manifest, layer, head, problem)
     if not traces:
         yield Section(
             "trace", "Input attention fraction", (), "No trace: the signals this run read are not in the store."
@@ -73,3 +75,13 @@ def describe_heartbeats(family: Family, store: Store, problem: str | None) -> It
         draw_traces(traces, params.threshold),
         "Input attention fraction over the generated tokens of one problem, its phases shaded",
     )
+
+
+def _find_traces(store: Store, heartbeats: Manifest, layer: int, head: int, problem: str | None) -> list[Trace]:
+    """Return the traces that a run counted beats in; none where the signals are no longer in the store."""
+    try:
+        source = read_manifest(store, *heartbeats.inputs[0].split("/"))
+    except ObjectNotFoundError:
+        return []
+    params = msgspec.convert(heartbeats.params, HeartbeatParams)
+    return find_traces(store, source, layer, head, problem, Rule(params.threshold, params.min_run))

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from coordinator.pipeline.estimate import PRICES_OF, lambda_usd
+from coordinator.cost.actual import CLOUD, actual_cost
+from coordinator.cost.prices import PriceTable, read_prices
 from coordinator.report.charts import draw_gantt
 from coordinator.report.family import Family
 from coordinator.report.section import Section, Table
-from lambdas.stages import find_stage, stage_names
 from mycelium.manifest import Manifest, Outcome
 
 MAX_BARS = 600
@@ -17,7 +17,8 @@ MAX_ROWS = 1000
 def describe_times(family: Family) -> Iterator[Section]:
     """Yield what each run took, and a chart of its tasks."""
     runs = list(family.by_stage.values())
-    tables = [Table("Runs", [_sum_run(manifest) for manifest in runs])]
+    prices = read_prices()
+    tables = [Table("Runs", [_sum_run(manifest, prices) for manifest in runs])]
     rows = sorted(
         (row for manifest in runs for row in _list_chunks(manifest)), key=lambda row: row["outcome"] != "failed"
     )
@@ -28,14 +29,14 @@ def describe_times(family: Family) -> Iterator[Section]:
         "times",
         "Time and cost",
         tuple(tables),
-        f"Seconds of all tasks together, seconds that passed, and the dollars that Lambda takes for what it billed, at "
-        f"the prices of {PRICES_OF} and without S3. A run on one's own machine is billed nothing.",
+        f"Seconds of all tasks together, seconds that passed, and the dollars for functions, requests to S3 and state "
+        f"transitions, at the prices of {prices.of}. A run on one's own machine is billed nothing.",
         draw_gantt(bars) if bars else None,
         "When each task of each stage ran, from its first task on; those tried again and those that failed stand out",
     )
 
 
-def _sum_run(manifest: Manifest) -> dict[str, object]:
+def _sum_run(manifest: Manifest, prices: PriceTable) -> dict[str, object]:
     outcomes = manifest.outcomes
     billed_s = sum(outcome.billed_ms for outcome in outcomes) / 1000
     return {
@@ -49,14 +50,8 @@ def _sum_run(manifest: Manifest) -> dict[str, object]:
         "wall seconds": float(manifest.wall_s),
         "MB read": sum(outcome.bytes_read for outcome in outcomes) / 1e6,
         "seconds billed": billed_s or None,
-        "USD": _price(manifest, billed_s),
+        "USD": actual_cost(manifest, prices).usd if manifest.executor in CLOUD else None,
     }
-
-
-def _price(manifest: Manifest, billed_s: float) -> float | None:
-    if not billed_s or manifest.stage not in stage_names():
-        return None
-    return lambda_usd(find_stage(manifest.stage), billed_s, sum(outcome.attempts for outcome in manifest.outcomes))
 
 
 def _list_chunks(manifest: Manifest) -> Iterator[dict[str, object]]:

@@ -1,6 +1,6 @@
 """Each check: what it says of what is right, of what is missing, and of what is wrong."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -129,7 +129,7 @@ class Forgets(MemoryStore):
 class ListsNothing(MemoryStore):
     """A bucket without the right to list."""
 
-    def list(self, prefix: str = "", page_size: int = 1000) -> Iterator[ObjectInfo]:
+    def list(self, prefix: str = "", page_size: int = 1000, cuts: Sequence[str] = ()) -> Iterator[ObjectInfo]:
         return iter(())
 
 

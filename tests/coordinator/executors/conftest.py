@@ -14,6 +14,7 @@ from coordinator.executors.fly import Flyer
 from coordinator.executors.retry import RETRY_TABLE, Kind, Rule
 from coordinator.executors.step_functions import StepFunctionsExecutor
 from lambdas import handler
+from mycelium.events import Observer
 from tests.coordinator.executors.stub import FUNCTION, MACHINE, REDUCE_FUNCTION, StubCloud, serve_stub
 
 QUICK_TABLE: dict[Kind, Rule] = {
@@ -40,14 +41,22 @@ def deployment(cloud: StubCloud, bucket: str) -> Deployment:
     return Deployment("mycelium", "us-east-1", bucket, FUNCTION, REDUCE_FUNCTION, MACHINE, endpoint)
 
 
-def make_lambda(deployment: Deployment, max_concurrency: int = 16) -> LambdaExecutor:
+def make_lambda(deployment: Deployment, max_concurrency: int = 16, observer: Observer | None = None) -> LambdaExecutor:
     """Make the executor over the stub, with short waits."""
-    invoker = Flyer(deployment.endpoint, 50)
-    return LambdaExecutor(invoker, deployment.function, deployment.reduce_function, max_concurrency, table=QUICK_TABLE)
+    return LambdaExecutor(
+        Flyer(deployment.endpoint, 50),
+        deployment.function,
+        deployment.reduce_function,
+        max_concurrency,
+        table=QUICK_TABLE,
+        observer=observer,
+    )
 
 
-def make_states(deployment: Deployment, *, may_start: bool = True) -> StepFunctionsExecutor:
+def make_states(deployment: Deployment, *, may_start: bool = True, trace_id: str = "") -> StepFunctionsExecutor:
     """Make the executor over the stub, looking often."""
-    executor = make_step_functions_executor(deployment, 16, make_lambda(deployment), may_start=may_start)
+    executor = make_step_functions_executor(
+        deployment, 16, make_lambda(deployment), may_start=may_start, trace_id=trace_id
+    )
     executor._sleep = lambda _: time.sleep(0.05)
     return executor

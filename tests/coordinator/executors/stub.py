@@ -59,6 +59,7 @@ class StubCloud:
         ran: the chunks whose handler was run.
         reduces: invocations of the reduce.
         executions: state of each execution, by ARN.
+        inputs: what each execution was started with, as text.
         delay_s: how long every invocation takes beside its work.
         limit: invocations that may run at a time; more are throttled.
         hold: an execution does nothing until this is set.
@@ -70,6 +71,7 @@ class StubCloud:
     ran: list[str] = field(default_factory=list)
     reduces: int = 0
     executions: dict[str, str] = field(default_factory=dict)
+    inputs: list[str] = field(default_factory=list)
     delay_s: float = 0.0
     limit: int = 1_000_000
     hold: threading.Event = field(default_factory=threading.Event)
@@ -130,6 +132,7 @@ class StubCloud:
                 return 400, {"__type": "ExecutionAlreadyExists", "message": f"Execution Already Exists: '{arn}'"}
             if arn not in self.executions:
                 self.executions[arn] = "RUNNING"
+                self.inputs.append(asked["input"])
                 threading.Thread(target=self._map, args=(arn, json.loads(asked["input"])), daemon=True).start()
         return 200, {"executionArn": arn, "startDate": 0}
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import boto3
+import msgspec
 import pytest
 
 from coordinator.deployment import Deployment
@@ -29,6 +30,8 @@ from mycelium.deployment import (
     version_parameter,
 )
 from mycelium.errors import DeploymentError, InvocationError, StoreNotAvailableError
+from mycelium.events import AnyEvent, ChunkRetried, Observer
+from mycelium.logs import TaskLine
 from mycelium.manifest import Manifest
 from mycelium.plan import Plan
 from mycelium.reduce import Group
@@ -304,3 +307,21 @@ def test_parts_of_a_long_run_stay_in_the_store_and_are_reduced_there(
     check_complete(bench, plan, manifest)
     assert len(list(bench.store.list(f"parts/{plan.run_id}/"))) == N_CHUNKS
     assert cloud.reduces == 1
+
+
+def test_a_run_tells_its_retries_and_its_functions_log_its_trace(
+    bench: Bench, cloud: StubCloud, deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told: list[AnyEvent] = []
+    observer = Observer("1-5759e988-bd862e3fe1be46a994272793", told.append)
+    cloud.script = lambda chunk_id, attempt: {("00001", 1): "throttle", ("00001", 2): "crash"}.get((chunk_id, attempt))
+    plan = bench.plan()
+    manifest = run_plan(bench.store, plan, make_lambda(deployment, observer=observer), quiet=True, observer=observer)
+    retries = [(e.chunk_id, e.attempt, e.error_kind) for e in told if isinstance(e, ChunkRetried)]
+    assert retries == [("00001", 1, "Throttled"), ("00001", 2, "FunctionCrashed")]
+    assert (observer.traffic.retries, observer.traffic.throttled, observer.traffic.in_flight) == (2, 1, None)
+    lines = [msgspec.json.decode(line, type=TaskLine) for line in capsys.readouterr().out.splitlines()]
+    assert sorted(line.chunk_id for line in lines) == [task.chunk_id for task in plan.tasks]
+    assert {(line.trace_id, line.run_id) for line in lines} == {(observer.trace_id, plan.run_id)}
+    assert manifest.trace_id == observer.trace_id
+    check_complete(bench, plan, manifest)

@@ -136,3 +136,16 @@ def test_the_limit_stays_between_one_and_its_maximum(throttled: list[bool], maxi
         else:
             limit.answered()
         assert 1 <= limit.value <= maximum
+
+
+def test_who_watches_is_told_of_each_retry_and_of_what_is_in_flight() -> None:
+    failed = iter([True, True])
+    fan_out: FanOut[str, Failure | None] = FanOut(
+        ThreadCrew(lambda _: BAD if next(failed, False) else None), lambda answer: answer, 2, draw=lambda: 0.0
+    )
+    told: list[tuple[str, int, Kind, float]] = []
+    fan_out.retried = lambda call, failure, wait_s: told.append((call.item, call.attempts, failure.kind, wait_s))
+    in_flight = [fan_out.traffic.in_flight for _ in fan_out.run(["only"])]
+    assert told == [("only", 1, Kind.CRASH, 0.0), ("only", 2, Kind.CRASH, 0.0)]
+    assert in_flight == [1]
+    assert fan_out.traffic.in_flight is None  # nothing is any longer

@@ -4,13 +4,23 @@ import json
 import socket
 import threading
 import time
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from botocore.credentials import Credentials
 
 from coordinator.executors import invoke
-from coordinator.executors.invoke import Endpoint, Invoker, Reply, Report, check_endpoint, judge_reply, parse_report
+from coordinator.executors.invoke import (
+    Endpoint,
+    Invoker,
+    Reply,
+    Report,
+    check_endpoint,
+    judge_reply,
+    parse_report,
+    sign_invoke,
+)
 from coordinator.executors.retry import Kind
 from mycelium.wire import MAX_EVENT_BYTES
 from tests.coordinator.executors.stub import FUNCTION, StubCloud
@@ -108,3 +118,12 @@ def test_an_endpoint_that_is_not_there_is_a_failure_that_may_heal() -> None:
     failure = judge_reply(Invoker(endpoint, 1, 1).invoke("f", b"{}"))
     assert failure is not None
     assert failure.kind is Kind.SERVICE
+
+
+def test_a_trace_goes_with_the_request_and_is_no_part_of_its_signature() -> None:
+    trace_id = "1-5759e988-bd862e3fe1be46a994272793"
+    plain = Endpoint("http://127.0.0.1:9", "us-east-1", Credentials("a", "b"))
+    signed = sign_invoke(replace(plain, trace_id=trace_id), FUNCTION, b"{}")
+    assert signed.headers["X-Amzn-Trace-Id"] == f"Root={trace_id}"
+    assert "trace" not in signed.headers["Authorization"]
+    assert "X-Amzn-Trace-Id" not in sign_invoke(plain, FUNCTION, b"{}").headers

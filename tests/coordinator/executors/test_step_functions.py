@@ -8,6 +8,8 @@ import pytest
 from coordinator.deployment import Deployment
 from coordinator.executors.step_functions import read_record, work_key
 from mycelium.errors import ChunkDamagedError, DeploymentError, StoreNotAvailableError
+from mycelium.events import Observer
+from mycelium.run import run_plan
 from mycelium.store import S3Store
 from mycelium.wire import TaskCall
 from tests.coordinator.executors.conftest import make_states
@@ -130,3 +132,18 @@ def test_outputs_by_the_thousand_are_left_to_the_functions_to_read(
     before = len(cloud.invoked)
     check_complete(bench, plan, bench.run(bench.plan()))
     assert len(cloud.invoked) == before + N_CHUNKS
+
+
+def test_the_trace_goes_with_the_items_and_the_record_and_not_into_the_execution_s_input(
+    bench: Bench, cloud: StubCloud, deployment: Deployment
+) -> None:
+    plan, trace_id = bench.plan(), "1-5759e988-bd862e3fe1be46a994272793"
+    executor = make_states(deployment, trace_id=trace_id)
+    manifest = run_plan(bench.store, plan, executor, quiet=True, observer=Observer(trace_id))
+    calls = msgspec.json.decode(bench.store.get(work_key(plan.run_id, "items.json")), type=list[TaskCall])
+    record = read_record(bench.store, plan.run_id)
+    assert record is not None
+    assert {call.trace_id for call in calls} == {record.trace_id} == {manifest.trace_id} == {trace_id}
+    # Another command that starts the same chunks must find this execution, and start none beside it.
+    assert all(trace_id not in given for given in cloud.inputs)
+    assert len(cloud.inputs) == 1

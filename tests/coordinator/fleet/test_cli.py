@@ -135,7 +135,7 @@ def test_machines_of_one_s_own_are_told_what_to_type(
         (["status", "--queue", "https://sqs.eu-west-1.amazonaws.com/1/q"], "set AWS_REGION=eu-west-1"),
         (["plan", "--store", "/no/such/store"], "there is no store at /no/such/store"),
         (["plan", "--workers", "0"], "is not in the range"),
-        (["begin"], "no fleet is called 'begin'"),
+        (["begin"], "no command is called 'begin'"),
     ],
 )
 def test_mistakes_are_one_line(

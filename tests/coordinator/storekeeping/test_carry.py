@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+import mycelium.manifest
 from coordinator.storekeeping.carry import carry_runs, find_ancestry
 from mycelium.datasets import IAF, PROBLEMS
 from mycelium.errors import ChunkDamagedError, UserInputError
 from mycelium.fit import put_artifact
-from mycelium.manifest import INGEST, read_manifest, write_manifest
+from mycelium.manifest import INGEST, list_volumes, read_manifest, write_manifest
 from mycelium.store import LocalStore, MemoryStore
 from tests.builders import BuiltRun, build_run, make_computing_problems, make_iaf
 
@@ -41,6 +42,20 @@ def test_a_run_arrives_with_all_that_it_was_made_of(store: MemoryStore, built: B
     ]
     again = carry_runs(store, target, runs, lambda _: None)
     assert (again.n_copied, again.n_found, again.size) == (0, 4, 0)
+
+
+def test_a_run_in_volumes_arrives_with_them(
+    store: MemoryStore, built: BuiltRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mycelium.manifest, "IN_ONE", 1)
+    write_manifest(store, built.manifest, (IAF,))
+    target = LocalStore(tmp_path / "out")
+    carry_runs(store, target, [read_manifest(store, "iaf", built.manifest.run_id)], lambda _: None)
+    for info in list(store.list()):
+        store.delete(info.key)
+    arrived = read_manifest(target, "iaf", built.manifest.run_id)
+    assert arrived.outcomes == built.manifest.outcomes
+    assert len(list(list_volumes(target))) == 3
 
 
 def test_alone_it_comes_alone(store: MemoryStore, built: BuiltRun) -> None:

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+import mycelium.manifest
 from coordinator.storekeeping.garbage import delete_litter, find_litter
 from mycelium.datasets import IAF
-from mycelium.manifest import ObjectRef, digest, write_manifest
+from mycelium.manifest import ObjectRef, digest, list_volumes, read_manifest, write_manifest
 from mycelium.store import MemoryStore
 from tests.builders import build_run, make_iaf
 
@@ -98,3 +99,22 @@ def test_only_what_was_found_is_deleted(store: MemoryStore, clock: Clock) -> Non
         delete_litter(store, one)
     assert before - {info.key for info in store.list()} == {key for one in found for key in one.keys}
     assert litter(store, clock) == {}
+
+
+def test_volumes_that_no_manifest_names_may_go(
+    store: MemoryStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mycelium.manifest, "IN_ONE", 2)
+    run = build_run(store, [make_iaf(seed=i) for i in range(3)], run_id="gsm8k-000000000006").manifest
+    named = {info.key for info in list_volumes(store)}
+    outcomes = tuple(replace(outcome, n_problems=9) for outcome in run.outcomes)
+    write_manifest(store, replace(run, outcomes=outcomes), (IAF,))
+    store.put("manifests/iaf/gsm8k-000000000007/0123456789abcdef.msgpack.zst", b"of a run that was cut off")
+    clock.now_s = 2 * HOUR
+    found = {one.place: one for one in find_litter(store, KNOWN, HOUR, clock) if one.place.startswith("manifests")}
+    assert set(found) == {"manifests/iaf/gsm8k-000000000006", "manifests/iaf/gsm8k-000000000007"}
+    assert set(found["manifests/iaf/gsm8k-000000000006"].keys) == named
+    for one in found.values():
+        delete_litter(store, one)
+    assert len(read_manifest(store, "iaf", "gsm8k-000000000006").failed) == 0
+    assert read_manifest(store, "iaf", "gsm8k-000000000006").outcomes == outcomes

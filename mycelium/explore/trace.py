@@ -1,19 +1,18 @@
-"""Find the traces that a report draws: IAF token by token, with its beats and the tokens' text."""
+"""Find the traces that a report or a notebook draws: IAF token by token, with its beats and the tokens' text."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, cast
+from typing import cast
 
 import pyarrow as pa
 
-from lambdas.stages.heartbeat import HeartbeatParams
 from mycelium.datasets import IAF, TOKENS
-from mycelium.errors import ObjectNotFoundError, UserInputError
-from mycelium.heads import select_head
+from mycelium.errors import UserInputError
+from mycelium.explore.signal import read_chunk, select
 from mycelium.manifest import Manifest, ObjectRef, read_manifest
-from mycelium.schema import Dataset, Selection, decode_chunk, head_column, trace_bounds
-from mycelium.signals.heartbeat import find_phases, is_at_least
-from mycelium.store import RangeReader, Store
+from mycelium.schema import EVERYTHING, head_column, trace_bounds
+from mycelium.signals.heartbeat import MIN_RUN, THRESHOLD, find_phases, is_at_least
+from mycelium.store import Store
 
 MAX_CHUNKS_SEARCHED = 8
 """Chunks looked through for one problem of each level, where none is asked for by name."""
@@ -47,29 +46,38 @@ class Trace:
     phases: list[Phase]
 
 
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What makes a run of tokens a phase.
+
+    Attributes:
+        threshold: the IAF from which a token is reading, in (0, 1].
+        min_run: the tokens that a run needs to count.
+    """
+
+    threshold: float = THRESHOLD
+    min_run: int = MIN_RUN
+
+
 def find_traces(
-    store: Store, heartbeats: Manifest, params: HeartbeatParams, layer: int, head: int, problem: str | None
+    store: Store, source: Manifest, layer: int, head: int, problem: str | None = None, rule: Rule = Rule()
 ) -> list[Trace]:
     """Return the trace of one problem, or of the first problem of each level.
 
     Args:
-        store: where the run and its inputs are.
-        heartbeats: the run.
-        params: its parameters.
+        store: where the run is.
+        source: the manifest of a run that wrote `iaf`.
         layer: the layer to draw.
         head: the head to draw.
         problem: the problem's id; None for one of each level.
+        rule: what makes a phase.
 
     Returns:
-        By level; nothing where the signals are no longer in the store.
+        By level; nothing where no chunk has its tokens beside its signals.
 
     Raises:
         UserInputError: no chunk has that problem.
     """
-    try:
-        source = read_manifest(store, *heartbeats.inputs[0].split("/"))
-    except ObjectNotFoundError:
-        return []
     found: dict[int | None, Trace] = {}
     chunks = source.chunks(IAF.name)
     tokens = _find_tokens(store, source)
@@ -78,13 +86,13 @@ def find_traces(
             break
         if chunk_id not in tokens:
             continue
-        chosen = list(_choose(_read(store, tokens[chunk_id], TOKENS), problem, set(found)))
+        table = read_chunk(store, tokens[chunk_id], TOKENS, EVERYTHING, source)
+        chosen = list(_choose(table, problem, set(found)))
         if not chosen:
             continue
-        only = HeartbeatParams(params.threshold, params.min_run, layer, head)
-        signal = _read(store, chunks[chunk_id], IAF, select_head(only))
+        signal = read_chunk(store, chunks[chunk_id], IAF, select(IAF, layer, head), source)
         for row in chosen:
-            found[cast("int | None", row["level"])] = _cut_trace(signal, row, only, head)
+            found[cast("int | None", row["level"])] = _cut_trace(signal, row, rule, head)
         if problem is not None:
             break
     if problem is not None and not found:
@@ -99,11 +107,6 @@ def _find_tokens(store: Store, source: Manifest) -> dict[str, ObjectRef]:
     return own or (read_manifest(store, TOKENS.name, read[0]).chunks(TOKENS.name) if read else {})
 
 
-def _read(store: Store, ref: ObjectRef, dataset: Dataset, selection: Selection = Selection()) -> pa.Table:  # noqa: B008 - frozen
-    with RangeReader(store, ref.key, ref.size) as reader:
-        return decode_chunk(cast("IO[bytes]", reader), dataset, selection)[0]
-
-
 def _choose(tokens: pa.Table, problem: str | None, have: set[int | None]) -> Iterator[dict[str, object]]:
     for row in tokens.to_pylist():
         if row["skipped"] is not None:
@@ -116,13 +119,13 @@ def _choose(tokens: pa.Table, problem: str | None, have: set[int | None]) -> Ite
             return
 
 
-def _cut_trace(signal: pa.Table, row: dict[str, object], params: HeartbeatParams, head: int) -> Trace:
+def _cut_trace(signal: pa.Table, row: dict[str, object], rule: Rule, head: int) -> Trace:
     bounds = trace_bounds(signal)
     ids = signal["problem_id"].take(pa.array(bounds[:-1])).to_pylist()
     place = ids.index(row["problem_id"])
     start, end = int(bounds[place]), int(bounds[place + 1])
     values = signal[head_column(head)].slice(start, end - start).to_numpy()
-    phases = find_phases(is_at_least(values, params.threshold), bounds[:1], params.min_run)
+    phases = find_phases(is_at_least(values, rule.threshold), bounds[:1], rule.min_run)
     return Trace(
         problem_id=str(row["problem_id"]),
         level=cast("int | None", row["level"]),

@@ -1,0 +1,1 @@
+"""What the functions logged of a run."""

@@ -1,0 +1,15 @@
+"""Outcomes: what two executors must agree on."""
+
+from mycelium.outcome import ObjectRef, Outcome, digest, strip_times
+
+
+def test_a_digest_is_sha256() -> None:
+    assert digest(b"") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_what_decides_stays_and_what_it_took_goes() -> None:
+    ref = ObjectRef("iaf", "iaf/x/00000.parquet", 3, "0" * 64)
+    fast = Outcome("00000", "done", (ref,), n_input=3, wall_s=0.1, attempts=1)
+    slow = Outcome("00000", "done", (ref,), n_input=3, wall_s=9.0, attempts=4, cold=True, billed_ms=9000)
+    assert strip_times(fast) == strip_times(slow)
+    assert strip_times(fast).outputs == (ref,)
