@@ -32,7 +32,9 @@ PAGES = [
 _FENCE = re.compile(r"^```(\w*)\n.*?^```\n", re.MULTILINE | re.DOTALL)
 _CONSOLE = re.compile(r"^```(?:console|sh|bash|shell)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`((?:python -m|python -c|mycelium|cdk|aws|make|pip|npm) [^`]+)`")
-_NOT_A_COMMAND = re.compile(r"\{|\[TEMPLATE|(?:front_door|coordinator|lambdas|mycelium|gpu_workers) +(?:\||[a-z]+ [a-z]+ [a-z])")
+_NOT_A_COMMAND = re.compile(
+    r"\{|\[TEMPLATE|(?:front_door|coordinator|lambdas|mycelium|gpu_workers) +(?:\||[a-z]+ [a-z]+ [a-z])"
+)
 """What else stands in an indented block: JSON, an example of a pair, the drawing of the layers."""
 
 
