@@ -14,7 +14,7 @@ from infra.packaging import ROOT, _constraints
 from mycelium.extras import read_requirements
 
 LOCKED = ("coordinator", "verify", "infra")
-"""The extras that are locked; torch's builds differ by index, and so do their digests: ADR 0090."""
+"""The extras that are locked; torch's builds differ by index, and so do their digests: ADR 0095."""
 
 
 @pytest.fixture(scope="module")
