@@ -49,7 +49,7 @@ def adopt_outputs(tasks: Sequence[Task], source_uri: str, target_uri: str) -> Ge
     def adopt(task: Task) -> TaskResult:
         return run_task(replace(task, found=True), stage, params, source, target)
 
-    for _, result in FanOut(ThreadCrew(adopt, stack_bytes=0), lambda _: None, READERS).run(tasks):
+    for _, result in FanOut(ThreadCrew(adopt), lambda _: None, READERS).run(tasks):
         yield replace(result, outcome=replace(result.outcome, attempts=0))
 
 

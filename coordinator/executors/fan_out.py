@@ -23,9 +23,6 @@ from mycelium.progress import Traffic
 T = TypeVar("T")
 R = TypeVar("R")
 
-STACK_BYTES = 256 << 10
-"""Stack of a thread that waits for an answer: TLS needs some 100 KB."""
-
 
 @dataclass(slots=True, eq=False)
 class Call(Generic[T, R]):
@@ -291,14 +288,13 @@ class FanOut(Generic[T, R]):
 class ThreadCrew(Generic[T, R]):
     """Threads that call; daemons, so that Ctrl-C need not wait for a function's timeout."""
 
-    def __init__(self, work: Callable[[T], R], stack_bytes: int = STACK_BYTES) -> None:
+    def __init__(self, work: Callable[[T], R]) -> None:
         """Take what to do with each item; what it raises ends the whole fan-out.
 
-        Args:
-            work: does it.
-            stack_bytes: stack of a thread; 0 for the system's, which work needs that does more than wait.
+        Their stacks are of the system's size. Smaller ones would spare address space and no memory, for what is not
+        touched is not there; and the size is the whole process's, so that whoever starts a thread meanwhile has it too.
         """
-        self._work, self._stack_bytes = work, stack_bytes
+        self._work = work
         self._jobs: queue.SimpleQueue[Attempt[T, R] | None] = queue.SimpleQueue()
         self._landed: queue.SimpleQueue[tuple[Attempt[T, R], R | BaseException]] = queue.SimpleQueue()
         self._dropped: set[Attempt[T, R]] = set()
@@ -309,17 +305,12 @@ class ThreadCrew(Generic[T, R]):
         self._jobs.put(attempt)
         if self._n_threads >= in_flight + len(self._dropped):  # a thread is busy with what was dropped, too
             return
-        # The size is the whole process's: whoever starts a thread meanwhile has it, too, so most leave it alone.
-        before = threading.stack_size(self._stack_bytes) if self._stack_bytes else None
         try:
             threading.Thread(target=self._serve, name=f"fan-out-{in_flight}", daemon=True).start()
             self._n_threads += 1
         except RuntimeError:  # the system gives no more threads: those there are will come to it
             if not self._n_threads:
                 raise
-        finally:
-            if before is not None:
-                threading.stack_size(before)
 
     def wait(self, timeout_s: float | None) -> tuple[Attempt[T, R], R] | None:
         """See `Crew.wait`."""
