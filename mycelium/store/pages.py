@@ -52,7 +52,7 @@ def read_page(
 ) -> None:
     """Read the objects of a page, and leave botocore the rest of it; what is not known by sight is left alone.
 
-    For a page of 1,000 keys botocore takes twelve times as long.
+    For a page of 1,000 keys boto3 took 15.5 ms of processor time in all, and takes about 7 with this.
     """
     if operation_model.name != "ListObjectsV2":
         return
