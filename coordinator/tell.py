@@ -15,8 +15,8 @@ from coordinator.cost.prices import read_prices
 from coordinator.cost.tell import list_expected, tell_cost
 from coordinator.headline import measure_run
 from coordinator.inspect import Look
-from mycelium.command import make_printable
 from mycelium.manifest import Manifest
+from mycelium.printable import make_printable
 from mycelium.progress import format_seconds
 from mycelium.schema import Row
 from mycelium.settings import read_settings

@@ -13,6 +13,7 @@ import click
 
 from mycelium.errors import MyceliumError, UserInputError
 from mycelium.nearest import suggest
+from mycelium.printable import make_printable
 from mycelium.settings import STORE_VARIABLE
 
 if TYPE_CHECKING:  # it brings Arrow, which --help does not wait for
@@ -104,11 +105,6 @@ def call_command(group: click.Group, program: str, arguments: Sequence[str] | No
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code if isinstance(code, int) else 0
-
-
-def make_printable(text: str) -> str:
-    """Return text of anybody's as a terminal may show it: no control character moves its cursor or writes its title."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _fail(message: str) -> int:

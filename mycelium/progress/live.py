@@ -13,7 +13,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
-from mycelium.progress.state import Progress, clean, format_seconds
+from mycelium.printable import make_printable
+from mycelium.progress.state import Progress, format_seconds
 
 REFRESHES_PER_S = 5.0
 WINDOW_S = 30.0
@@ -50,7 +51,7 @@ class LiveView:
                     yield _fit(more, options)
 
     def _draw_bar(self, work: Progress, console: Console, options: ConsoleOptions) -> Text:
-        head = f"{clean(work.what)} "
+        head = f"{make_printable(work.what)} "
         count = f" {work.done:,}/{work.total:,} {work.unit}"
         room = options.max_width - len(head) - len(count)
         said = ""
@@ -113,16 +114,16 @@ def _describe_more(work: Progress) -> Text | None:
     parts = Text("  ")
     flying = work.traffic.in_flight
     for text, style in (
-        (work.waits and clean(work.waits), "yellow"),
+        (work.waits and make_printable(work.waits), "yellow"),
         (work.describe_failures(), "red"),
         (f"{flying:,} in flight" if flying else "", ""),
         (work.describe_traffic(), "yellow"),
         (f"{work.usd:.4f} USD" if work.usd else "", ""),
-        (clean(work.note), ""),
+        (make_printable(work.note), ""),
     ):
         if text:
             parts.append(", " if len(parts) > len(_ENDS) else "")
-            parts.append(clean(text), style)
+            parts.append(make_printable(text), style)
     return parts if len(parts) > len(_ENDS) else None
 
 

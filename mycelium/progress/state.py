@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TextIO
 
+from mycelium.printable import make_printable
+
 PLAIN_EVERY_S = 5.0
 
 MAX_KINDS = 3
@@ -112,12 +114,7 @@ class PlainProgress(Progress):
         now = time.monotonic()
         if self.done == self.total or now - self.shown_s >= PLAIN_EVERY_S:
             self.shown_s = now
-            print(clean(self.line()), file=self.stream, flush=True)
-
-
-def clean(text: str) -> str:
-    """Return a text without what would move a cursor; names of errors come from other machines."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+            print(make_printable(self.line()), file=self.stream, flush=True)
 
 
 def format_seconds(seconds: float) -> str:
