@@ -21,7 +21,7 @@ def logs(run: str, *, failed: bool, limit: int, deployment: str, store: str | No
       python -m coordinator logs gsm8k-0123456789ab --failed | jq -r '[.chunk_id, .error_kind] | @tsv'
     """
     from coordinator.deployment import find_deployment, make_client, saying_what_is_wrong
-    from coordinator.logs.search import find_log_group, search_lines
+    from coordinator.logs.search import find_log_groups, search_lines
     from mycelium.errors import UserInputError
     from mycelium.manifest import find_run
     from mycelium.store import open_store
@@ -32,9 +32,9 @@ def logs(run: str, *, failed: bool, limit: int, deployment: str, store: str | No
         raise UserInputError(f"run {manifest.run_id} logged nothing: it ran by executor {manifest.executor!r}")
     found = find_deployment(deployment, manifest.stage)
     with saying_what_is_wrong(deployment):
-        group = find_log_group(make_client("lambda", found.region), found.function)
+        groups = find_log_groups(make_client("lambda", found.region), found.function)
         client = make_client("logs", found.region)
         for line in search_lines(
-            client, group, manifest.trace_id, manifest.finished_s, only_failed=failed, limit=limit
+            client, groups, manifest.trace_id, manifest.finished_s, only_failed=failed, limit=limit
         ):
             click.echo(line)

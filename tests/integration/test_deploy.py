@@ -1,5 +1,6 @@
 """The way that docs/deploy.md shows, on LocalStack: deploy, a run through each executor, destroy."""
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -8,6 +9,7 @@ from benchmarks.measure import describe_machine
 from infra.packaging import ROOT
 from tests.integration.cloud import CDK, MAX_CONCURRENCY, Cloud, Told
 from tests.integration.deployed import Deployed, SampleRun, check_same, forget_outputs
+from tests.integration.faults import wait_until
 
 Record = Callable[[str, object], None]
 CLOUD_EXECUTORS = ["lambda", "step-functions"]
@@ -18,6 +20,15 @@ def run_heartbeat(cloud: Cloud, executor: str, *more: str) -> Told:
     where = ["--executor", executor, "--deployment", cloud.deployment, "--max-concurrency", str(MAX_CONCURRENCY)]
     where.append("--no-backups")  # every invocation is counted
     return cloud.run("run-stage", "heartbeat", *where, "--json", "--quiet", *more)
+
+
+def list_logged(cloud: Cloud, run: str) -> list[str]:
+    """Return the chunks of which a function has logged a line, as `logs` finds them; the lines come a little late."""
+    told = cloud.run("logs", run, "--deployment", cloud.deployment)
+    assert told.code == 0, told.err
+    lines = [json.loads(line) for line in told.out.splitlines()]
+    assert {line["status"] for line in lines} <= {"done"}
+    return sorted(line["chunk_id"] for line in lines)
 
 
 def test_the_cdk_is_the_one_that_the_documentation_names() -> None:
@@ -41,6 +52,8 @@ def test_a_run_in_the_cloud_gives_the_bytes_and_the_manifest_of_a_run_here(
     if executor == "lambda":
         assert told.summary["invocations"] == sample.n_chunks
         assert all(outcome.billed_ms > 0 and outcome.memory_mb > 0 for outcome in manifest.outcomes)
+    chunks = sorted(outcome.chunk_id for outcome in sample.expected.outcomes)
+    wait_until(lambda: list_logged(cloud, sample.heartbeats) == chunks, timeout_s=120, pause_s=1)
     again = run_heartbeat(cloud, executor, "--input", sample.run)
     assert (again.code, again.summary["complete"]) == (0, True)
 

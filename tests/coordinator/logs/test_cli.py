@@ -55,7 +55,8 @@ ASKED = ("logGroupName", "filterPattern", "startTime", "endTime")
 def test_the_lines_are_printed_as_they_were_logged(store: LocalStore, capsys: pytest.CaptureFixture[str]) -> None:
     run = write_run(store, "lambda", TRACE).run_id
     assert call_command(coordinator, "coordinator", ["logs", run, "--store", store.uri]) == 0
-    assert capsys.readouterr().out == '{"chunk_id": "00003"}\n{"chunk_id": "00004"}\n'
+    logged = [event["message"] for event in make_page("00003", "00004")["events"]]
+    assert capsys.readouterr().out == "".join(logged)
 
 
 @pytest.mark.parametrize(("executor", "trace_id"), [("local", TRACE), ("lambda", "")])
