@@ -181,14 +181,18 @@ class _Window:
             try:
                 value, end = self._parse()
             except json.JSONDecodeError:
-                if len(self._text) - self._at > MAX_ROW_BYTES:
+                if self._is_too_long():
                     raise ValueError(f"an element is longer than {MAX_ROW_BYTES >> 20} MiB") from None
                 if not self._read_on():
                     raise
             else:
-                if end < len(self._text) or not self._read_on():  # a number may go on in what was not read yet
+                # A number may go on in what was not read yet: of 0. and of 1e- the parser takes 0 and 1.
+                if not _NUMBER.fullmatch(self._text, end) or self._is_too_long() or not self._read_on():
                     self._at = end
                     return value
+
+    def _is_too_long(self) -> bool:
+        return len(self._text) - self._at > MAX_ROW_BYTES
 
     def _parse(self) -> tuple[object, int]:
         try:
@@ -206,6 +210,7 @@ class _Window:
         return bool(data)
 
 
+_NUMBER = re.compile(r"[-+.0-9eE]*")
 _SPACES = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()
 _ANY_DIGITS = json.JSONDecoder(parse_int=str)

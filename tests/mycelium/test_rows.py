@@ -140,6 +140,24 @@ def test_an_array_reads_alike_wherever_its_blocks_end(
     ]
 
 
+@pytest.mark.parametrize("number", ["0.0", "-1.25e-3", "1E+5", "12"])
+@pytest.mark.parametrize("block", range(1, 9))
+def test_a_number_that_a_block_ends_in_is_one_row(
+    tmp_path: Path, number: str, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "BLOCK_BYTES", block)
+    found = read(tmp_path / "file", f'[{number},{{"a": {number}}},{number}]'.encode())
+    assert values(found) == [{"a": float(number)}]
+    assert [line for line, _ in reasons(found)] == [1, 3]
+
+
+def test_a_number_without_end_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "MAX_ROW_BYTES", 1000)
+    found = reasons(read(tmp_path / "file", b"[1." + b"0" * 200_000))
+    assert [line for line, _ in found] == [1, 2]
+    assert "breaks off here" in found[1][1]
+
+
 def test_a_line_that_is_too_long_is_rejected_and_the_next_one_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

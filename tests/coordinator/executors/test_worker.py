@@ -59,7 +59,7 @@ def test_a_worker_does_what_this_process_would_in_the_order_given(tmp_path: Path
     plan = plan_run(store, store, STAGE, HeartbeatParams(), [source])
     stores = (store.uri, store.uri)
     with make_pool(1, plan.tasks[0], stores) as pool:
-        there = decode_results(submit_batch(pool, plan.tasks).result())
+        there = decode_results(submit_batch(pool, list(plan.tasks)).result())
     assert [result.outcome.status for result in there] == ["done"] * 3
     here = Bench(plan.tasks[0], stores).run_all(plan.tasks)  # finds what the worker wrote
     assert [result.part for result in here] == [result.part for result in there]
