@@ -4,14 +4,16 @@ Exit codes: 0 done; 1 some chunks failed, each named (a rerun does those); 2 the
 one line that says what to do instead; 130 Ctrl-C.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
 from mycelium.errors import MyceliumError, UserInputError
+from mycelium.hint import started_as
 from mycelium.nearest import suggest
 from mycelium.printable import make_printable
 from mycelium.settings import STORE_VARIABLE
@@ -23,11 +25,21 @@ EXIT_SOME_FAILED = 1
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 
+_UNWRITTEN = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+
 store_option = click.option(
     "--store", metavar="URI", help=f"Folder, file:// or s3://bucket/prefix. Default: ${STORE_VARIABLE}, or ./store."
 )
 EVENTS_HELP = "Add what happens to FILE, an event a line, as docs/events.md says; - for standard output, and no other."
 events_option = click.option("--events", metavar="FILE", help=EVENTS_HELP)
+version_option = click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    help="Say which version this is.",
+    callback=lambda ctx, _, is_asked: _tell_version(ctx) if is_asked else None,
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 
 
@@ -46,6 +58,15 @@ def open_observer(events: str | None, *, as_json: bool) -> "Observer":
     if events == STDOUT and as_json:
         raise UserInputError("--events - and --json both write to standard output: give --events a FILE")
     return click.get_current_context().with_resource(observing(events))
+
+
+def _tell_version(context: click.Context) -> None:
+    """Say the release and the commit, and end; while a shell completes nothing is said."""
+    from mycelium.version import code_version  # noqa: PLC0415 - it may ask git
+
+    if not context.resilient_parsing:
+        click.echo(f"mycelium, version {code_version()}")
+        context.exit()
 
 
 class CommandGroup(click.Group):
@@ -82,7 +103,13 @@ def run_command(group: click.Group, program: str, arguments: Sequence[str] | Non
 
 
 def call_command(group: click.Group, program: str, arguments: Sequence[str] | None = None) -> int:
-    """Run a command line and return its exit code."""
+    """Run a command line, known to those who typed it as `program`, and return its exit code."""
+    with started_as(program):
+        return _call_command(group, program, arguments)
+
+
+def _call_command(group: click.Group, program: str, arguments: Sequence[str] | None) -> int:
+    stdout = sys.stdout
     try:
         code: Any = group.main(arguments, prog_name=program, standalone_mode=False)
     except click.ClickException as error:
@@ -101,10 +128,21 @@ def call_command(group: click.Group, program: str, arguments: Sequence[str] | No
         if not extras:  # no package that we ask for: a bug, and not an installation
             raise
         return _fail(f"this needs the package {error.name}: pip install 'mycelium[{extras[0]}]'")
-    except BrokenPipeError:  # the reader, `head`, say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except (OSError, SystemExit) as error:
+        return _end_unread(error, stdout)
     return code if isinstance(code, int) else 0
+
+
+def _end_unread(error: OSError | SystemExit, stdout: TextIO) -> int:
+    """End where standard output takes no more; raise any other error again, as a bug."""
+    # Where a pipe breaks click leaves, with another stdout in place; it leaves when a shell completes, too.
+    number = errno.EPIPE if sys.stdout is not stdout else getattr(error, "errno", None)
+    if number not in _UNWRITTEN or getattr(error, "filename", None) is not None:
+        raise error
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())  # what is left in buffers goes nowhere
+    if number == errno.EPIPE:  # the reader, `head`, say, has seen enough
+        return 0
+    return _fail(f"nothing more can be written: {os.strerror(number)}")
 
 
 def _fail(message: str) -> int:

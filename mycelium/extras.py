@@ -42,6 +42,11 @@ class Requirement:
         return {name.replace("-", "_") for name in names}
 
 
+def normalise_package(name: str) -> str:
+    """Return a package's name as an index has it: in lower case, with single dashes (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def read_requirements(lines: Iterable[str] | None = None) -> list[Requirement]:
     """Return what is asked for, in order.
 
@@ -55,8 +60,7 @@ def read_requirements(lines: Iterable[str] | None = None) -> list[Requirement]:
         name, extra = _NAME.match(before), _EXTRA.search(condition)
         if name is not None:
             bounds = tuple((sign, version) for sign, version in _BOUND.findall(before[name.end() :]))
-            package = name[0].replace("_", "-").replace(".", "-").lower()
-            found.append(Requirement(package, extra[1] if extra else None, bounds))
+            found.append(Requirement(normalise_package(name[0]), extra[1] if extra else None, bounds))
     return found
 
 

@@ -1,6 +1,7 @@
 """The identity of a run: the hash of everything that decides its output."""
 
 import hashlib
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -11,11 +12,9 @@ from mycelium.stage import Stage
 
 RUN_DIGITS = 12
 
-_AT_ONCE = 1000
-
 
 class Identity:
-    """The SHA-256 of one JSON object, of which the inputs are written chunk by chunk: a million are 80 MB."""
+    """The SHA-256 of one JSON object, of which the inputs are written as they come: a million chunks are 80 MB."""
 
     def __init__(self, stage: Stage[Any], params: Row, provenance: Provenance, fit: ObjectRef | None) -> None:
         """Take what decides the output beside the inputs.
@@ -38,24 +37,17 @@ class Identity:
         # Only the fit's digest stands before the inputs, and a quote in a string is escaped: the first match is theirs.
         before, _, self._after = msgspec.json.encode(decides, order="sorted").partition(b'"inputs":[]')
         self._hash = hashlib.sha256(before + b'"inputs":[')
-        self._waiting: list[list[str]] = []
         self._comma = b""
 
-    def add(self, chunk_id: str, refs: tuple[ObjectRef, ...]) -> None:
-        """Take a chunk's inputs; chunks come in the order of their ids."""
-        self._waiting.append([chunk_id, *[ref.sha256 for ref in refs]])
-        if len(self._waiting) == _AT_ONCE:
-            self._write()
+    def add(self, chunks: Iterable[tuple[str, Sequence[ObjectRef]]]) -> None:
+        """Take the inputs of some chunks; chunks come in the order of their ids."""
+        lines = [[chunk_id, *[ref.sha256 for ref in refs]] for chunk_id, refs in chunks]
+        if lines:
+            self._hash.update(self._comma + msgspec.json.encode(lines)[1:-1])
+            self._comma = b","
 
     def digits(self) -> str:
         """Return the first twelve hexadecimal digits of the hash of all that was taken."""
-        self._write()
         total = self._hash.copy()
         total.update(b"]" + self._after)
         return total.hexdigest()[:RUN_DIGITS]
-
-    def _write(self) -> None:
-        if self._waiting:
-            self._hash.update(self._comma + msgspec.json.encode(self._waiting)[1:-1])
-            self._comma = b","
-            self._waiting = []

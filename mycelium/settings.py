@@ -51,7 +51,21 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         store=variables.get(STORE_VARIABLE) or DEFAULT_STORE,
         region=variables.get(REGION_VARIABLE) or None,
         endpoint=variables.get(ENDPOINT_VARIABLE) or None,
-        cache=Path(variables.get(CACHE_VARIABLE) or DEFAULT_CACHE).expanduser() / "mycelium",
+        cache=_find_cache(variables.get(CACHE_VARIABLE) or DEFAULT_CACHE) / "mycelium",
         deployment=variables.get(DEPLOYMENT_VARIABLE) or "",
         log_level=variables.get(LOG_LEVEL_VARIABLE) or LOG_LEVELS[0],
     )
+
+
+def _find_cache(folder: str) -> Path:
+    try:
+        return Path(folder).expanduser()
+    except RuntimeError:  # a user without a home, as in many a container
+        import tempfile  # noqa: PLC0415 - hardly anybody waits for it
+
+        return Path(tempfile.gettempdir())
+
+
+def read_environment() -> dict[str, str]:
+    """Return this process's environment as it is, for a process that is to have the same."""
+    return dict(os.environ)

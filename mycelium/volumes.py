@@ -78,9 +78,9 @@ class Volumes(Blocks[Outcome]):
         """The last chunk of every volume but the last."""
         return tuple(volume.last for volume in self.volumes[:-1])
 
-    def each_named(self) -> Iterator[Named]:
-        """Yield the outcomes, of each no more than its chunk and objects: a fifth of the time."""
-        return chain.from_iterable(read_volume(self._store, volume, Named) for volume in self.volumes)
+    def each_named(self) -> Iterator[list[Named]]:
+        """Yield the outcomes of each volume, of each no more than its chunk and objects: a fifth of the time."""
+        return (read_volume(self._store, volume, Named) for volume in self.volumes)
 
     def each_of_failed(self) -> Iterator[Outcome]:
         """Yield the outcomes of the volumes that hold failures."""

@@ -1,10 +1,11 @@
 """The environment."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from mycelium.settings import read_settings
+from mycelium.settings import read_environment, read_settings
 
 
 @pytest.mark.parametrize(
@@ -39,3 +40,16 @@ def test_another_endpoint_is_told() -> None:
 def test_the_cache_is_where_the_desktop_s_convention_has_it() -> None:
     assert read_settings({"XDG_CACHE_HOME": "/elsewhere"}).cache == Path("/elsewhere/mycelium")
     assert read_settings({}).cache == Path.home() / ".cache" / "mycelium"
+
+
+def test_where_nobody_has_a_home_the_cache_is_among_the_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", refuse)
+    assert read_settings({}).cache == Path(tempfile.gettempdir()) / "mycelium"
+
+
+def test_a_process_that_is_to_have_the_same_environment_gets_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOMETHING", "else")
+    assert read_environment()["SOMETHING"] == "else"
