@@ -18,6 +18,7 @@ from mycelium.schema import Result, Row, Selection, head_column
 from mycelium.stats import UNIT, Moments
 
 _KEYS = ["layer", "head", "level"]
+_NO_LEVEL = 1 + np.iinfo(np.int8).max
 N_NAMED = 10
 """Heads of the highest score that a result names."""
 
@@ -50,6 +51,13 @@ def select_head(params: ReadsHeads) -> Selection:
     """Read no more than the layer and head asked for."""
     columns = None if params.head is None else ("layer", "problem_id", "level", head_column(params.head))
     return Selection(columns=columns, row_group=params.layer)
+
+
+def _place_of(table: pa.Table) -> npt.NDArray[np.int64]:
+    """Return for each row a number by which rows go in order of layer, head and level, those without a level last."""
+    layer, head, level = (pc.fill_null(table[name].cast(pa.int64()), _NO_LEVEL).to_numpy() for name in _KEYS)
+    place: npt.NDArray[np.int64] = (layer << 32) + (head << 16) + level - np.iinfo(np.int8).min
+    return place
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +98,16 @@ class HeadCounts:
 
     def reduce(self, parts: Sequence[pa.Table]) -> pa.Table:
         """Add parts: whole-number sums by layer, head and level, so exact and associative."""
-        sums = [(name, "sum") for name in self.sums]
-        total = pa.concat_tables(parts).group_by(_KEYS, use_threads=False).aggregate(sums)
-        total = total.rename_columns(_KEYS + self.sums)
-        return total.sort_by([(name, "ascending") for name in _KEYS]).combine_chunks()
+        table = pa.concat_tables(parts).select([*_KEYS, *self.sums]).combine_chunks()
+        if not table.num_rows:
+            return table
+        place = _place_of(table)
+        order = np.argsort(place, kind="stable")
+        starts = np.flatnonzero(np.diff(place[order], prepend=-1))
+        total = table.select(_KEYS).take(pa.array(order[starts]))
+        for name in self.sums:
+            total = total.append_column(name, pa.array(np.add.reduceat(table[name].to_numpy()[order], starts)))
+        return total
 
     def conclude(self, total: pa.Table, params: ReadsHeads) -> Result:
         """Choose a head and tabulate its counts by level.

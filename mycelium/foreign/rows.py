@@ -180,7 +180,9 @@ class _Window:
         while True:
             try:
                 value, end = self._parse()
-            except json.JSONDecodeError:
+            except json.JSONDecodeError as error:
+                if not self._may_be_cut_off(error):
+                    raise
                 if self._is_too_long():
                     raise ValueError(f"an element is longer than {MAX_ROW_BYTES >> 20} MiB") from None
                 if not self._read_on():
@@ -190,6 +192,10 @@ class _Window:
                 if not _NUMBER.fullmatch(self._text, end) or self._is_too_long() or not self._read_on():
                     self._at = end
                     return value
+
+    def _may_be_cut_off(self, error: json.JSONDecodeError) -> bool:
+        """Whether more text could mend it: a string without end, or a mistake where what was read so far ends."""
+        return error.msg.startswith("Unterminated string") or len(self._text) - error.pos < _LONGEST_WORD
 
     def _is_too_long(self) -> bool:
         return len(self._text) - self._at > MAX_ROW_BYTES
@@ -211,6 +217,8 @@ class _Window:
 
 
 _NUMBER = re.compile(r"[-+.0-9eE]*")
+_LONGEST_WORD = 16
+"""No word of JSON that is not a string is longer; the longest are -Infinity and an escaped surrogate pair."""
 _SPACES = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()
 _ANY_DIGITS = json.JSONDecoder(parse_int=str)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mycelium import rows
 from mycelium.errors import UserInputError
-from mycelium.rows import RawRow, Reject, read_rows
+from mycelium.foreign import rows
+from mycelium.foreign.rows import RawRow, Reject, read_rows
 
 OBJECTS = st.lists(
     st.dictionaries(st.text(max_size=5), st.one_of(st.none(), st.integers(-9, 9), st.text(max_size=5)), max_size=3),
@@ -221,3 +221,12 @@ def test_a_large_file_is_read_in_little_memory(tmp_path: Path, as_array: bool) -
 def test_noise_is_rejected_and_never_a_crash(tmp_path: Path, data: bytes, zipped: bool) -> None:
     for row in read(tmp_path / "file", gzip.compress(data) if zipped else data):
         assert isinstance(row, RawRow | Reject)
+
+
+def test_a_mistake_early_in_a_large_array_is_told_and_not_taken_for_a_long_element(tmp_path: Path) -> None:
+    data = b'[{"problem": "p"}, {problem: "no quotes"}, ' + b'{"problem": "q"},' * (rows.MAX_ROW_BYTES // 16) + b"{}]"
+    found = read(tmp_path / "file.json", data)
+    assert values(found) == [{"problem": "p"}]
+    ((line, reason),) = reasons(found)
+    assert line == 2
+    assert "Expecting property name" in reason

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mycelium.errors import UserInputError
-from mycelium.shard import cut_shards
+from mycelium.fleet.shards import cut_shards
 
 weight_lists = st.lists(st.integers(0, 50), min_size=1, max_size=24)
 

@@ -6,14 +6,11 @@ import pytest
 
 from mycelium.datasets import PROBLEMS
 from mycelium.errors import ChunkDamagedError, ObjectNotFoundError, UserInputError
-from mycelium.fleet import (
-    WRITTEN,
+from mycelium.fleet.records import (
     Claim,
     Job,
     WorkerStatus,
-    chunks_between,
     claim_run,
-    first_problems,
     job_key,
     list_records,
     name_job,
@@ -21,11 +18,9 @@ from mycelium.fleet import (
     put_record,
     read_job,
     read_record,
-    region_of,
-    written_chunks,
 )
+from mycelium.fleet.shards import Shard
 from mycelium.schema import Provenance
-from mycelium.shard import Shard
 from mycelium.store import Store
 from tests.builders import build_run, make_problems
 
@@ -74,45 +69,8 @@ def test_whoever_differs_is_told_in_what(other: Claim, said: str, store: Store) 
         claim_run(store, "math-0", other)
 
 
-def test_a_chunk_belongs_to_the_range_in_which_it_begins(store: Store) -> None:
-    table = make_problems(7)
-    tables = [table.slice(0, 3), table.slice(3, 3), table.slice(6, 1)]
-    problems = build_run(store, tables, PROBLEMS, provenance=Provenance("math", "MATH")).manifest
-    assert first_problems(problems) == {"00000": (0, 3), "00001": (3, 3), "00002": (6, 1)}
-    assert chunks_between(problems, 0, 3) == ["00000", "00001"]
-    assert chunks_between(problems, 4, 6) == ["00002"]
-    assert chunks_between(problems, 1, 2) == []
-    for cut in range(7):  # wherever it is cut, each chunk is somewhere once
-        both = chunks_between(problems, 0, cut) + chunks_between(problems, cut + 1, 7842)
-        assert both == ["00000", "00001", "00002"]
-
-
 def test_a_job_s_name_is_what_is_to_be_done(store: Store) -> None:
     problems = build_run(store, [make_problems(2)], PROBLEMS, provenance=Provenance("math", "MATH")).manifest
     name = name_job(problems, "a/b", {})
     assert name == name_job(problems, "a/b", {})
     assert len({name, name_job(problems, "a/c", {}), name_job(problems, "a/b", {"sink": "keep"})}) == 3
-
-
-def test_a_chunk_is_written_when_every_dataset_has_it(store: Store) -> None:
-    for key in ("tokens/r/00000.parquet", "iaf/r/00000.parquet", "iaf/r/00001.parquet", "iaf/r/notes.txt"):
-        store.put(key, b"x", mode="create")
-    assert written_chunks(store, "r", ("tokens", "iaf")) == {"00000"}
-
-
-def test_machines_write_signals_and_no_problems() -> None:
-    assert {"tokens", "iaf"} <= WRITTEN.keys()
-    assert "problems" not in WRITTEN
-
-
-@pytest.mark.parametrize("url", ["", "queue", "s3://bucket/a/b", "https://sqs.us-east-1.amazonaws.com/1"])
-def test_what_is_no_queue_s_url_is_said(url: str) -> None:
-    with pytest.raises(UserInputError, match="--queue is a URL such as https://sqs"):
-        region_of(url, None)
-
-
-def test_the_region_is_the_url_s() -> None:
-    assert region_of("https://sqs.eu-west-3.amazonaws.com/123456789012/q", None) == "eu-west-3"
-    assert region_of("http://127.0.0.1:4566/123456789012/q", None) is None
-    with pytest.raises(UserInputError, match="set AWS_REGION=eu-west-3"):
-        region_of("https://sqs.eu-west-3.amazonaws.com/123456789012/q", "us-east-1")

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mycelium.errors import UserInputError
-from mycelium.fields import Problem, parse_field_options, understand_row
+from mycelium.foreign.fields import Problem, parse_field_options, understand_row
 
-DATA = Path(__file__).parents[3] / "shared/data"
+DATA = Path(__file__).parents[4] / "shared/data"
 
 
 def understand(row: dict[str, Any], *options: str) -> Problem | str:
@@ -130,3 +131,15 @@ def test_a_problem_without_a_chain_of_thought_is_one_where_none_is_needed() -> N
     found = understand_row({"problem": "p", "final": "3"}, {}, "x", needs_chain=False)
     assert found == Problem("x", "p", "", None, None, "3", None, None)
     assert understand_row({"final": "3"}, {}, "x", needs_chain=False) != found
+
+
+@pytest.mark.parametrize("field", ["id", "problem", "solution", "type", "author", "sample", "origin"])
+def test_half_a_surrogate_pair_is_refused_wherever_it_stands(field: str) -> None:
+    row = {"problem": "p", "solution": "s", field: "half: \ud83d"}
+    assert understand_row(row, {}, "x") == f"field {field!r} holds half of a surrogate pair: not Unicode text"
+
+
+@given(st.dictionaries(st.sampled_from(["id", "sample", "origin", "author"]), st.text(st.characters(), max_size=3)))
+def test_what_is_understood_can_be_written(row: dict[str, Any]) -> None:
+    found = understand_row({"problem": "p", "solution": "s"} | row, {}, "x")
+    assert isinstance(found, str) or json.dumps(asdict(found), ensure_ascii=False).encode()

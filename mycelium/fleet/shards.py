@@ -55,7 +55,8 @@ def cut_shards(weights: Sequence[int] | npt.NDArray[np.int64], n_shards: int) ->
         UserInputError: there is nothing to cut, or a number is out of range.
 
     Source: the linear partition problem; Skiena, The Algorithm Design Manual, section 10.7, which solves it by dynamic
-    programming (the slow oracle in the tests); bisection over the bound takes n log n instead.
+    programming (the slow oracle in the tests). Bisection over the bound takes one pass over the problems, and then for
+    each of log2 Σ weights bounds a binary search for each shard.
     """
     work = np.asarray(weights, np.int64)
     if n_shards < 1:

@@ -92,19 +92,21 @@ def understand_row(
         return f"no problem text in {_say_field(names['problem'], 'problem')}"
     if not chain_of_thought and needs_chain:
         return f"no chain of thought in {_say_field(names['chain_of_thought'], 'chain_of_thought')}"
-    bad = next((ours for ours, text in found.items() if text and not _is_unicode(text)), None)
+    sample, origin = values.get("sample"), _recognise_origin(values, found["id"] or "")
+    read = [(names[ours], text) for ours, text in found.items()] + [("sample", str(sample)), ("origin", origin)]
+    bad = next((theirs for theirs, text in read if text and not _is_unicode(text)), None)
     if bad:
-        return f"field {names[bad]!r} holds half of a surrogate pair: not Unicode text"
+        return f"field {bad!r} holds half of a surrogate pair: not Unicode text"
     answer = None if names["answer"] == names["chain_of_thought"] else found["answer"]
     return Problem(
-        problem_id=_name_problem(found["id"] or fallback_id, found["author"], values.get("sample")),
+        problem_id=_name_problem(found["id"] or fallback_id, found["author"], sample),
         problem=problem,
         chain_of_thought=chain_of_thought or "",
         level=_parse_level(values.get(names["level"] or "level")),
         subject=found["subject"],
         answer=answer,
         author=found["author"],
-        origin=_recognise_origin(values, found["id"] or ""),
+        origin=origin,
     )
 
 

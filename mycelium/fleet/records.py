@@ -1,27 +1,15 @@
-"""What goes between a fleet's workers and its coordinator: the queue's messages, and small objects in the store.
-
-    fleet/<job>/job.json              what is to be done; written before the first message is sent
-    fleet/<job>/run.json              which run that became, by the first worker; every other must come to the same
-    fleet/<job>/workers/<worker>.json how a worker stands, written anew now and then
-    fleet/<job>/shards/<number>.json  how far a shard was read, and by whom: a dead shard's last words
-    outcomes/<run>/<chunk>.json       what became of a chunk, by whoever wrote it: the merge reads these
-
-A message names a job and a range. Everything else about the job is in the store, so that no machine can be told one
-thing and its neighbour another.
-"""
+"""What workers and coordinator leave for each other: the queue's messages, and small objects in the store."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 
-from mycelium import datasets
 from mycelium.errors import ChunkDamagedError, ObjectExistsError, ObjectNotFoundError, UserInputError
+from mycelium.fleet.shards import Shard
 from mycelium.manifest import Manifest, digest
-from mycelium.schema import Dataset, Provenance, Row
-from mycelium.shard import Shard
+from mycelium.schema import Provenance, Row
 from mycelium.store import Store
 
 PREFIX = "fleet/"
@@ -31,13 +19,6 @@ MAX_TRIES = 3
 
 MODELS = "models/"
 """Where in a deployment's bucket teachers are kept for its machines."""
-
-WRITTEN: dict[str, Dataset] = {
-    dataset.name: dataset
-    for dataset in vars(datasets).values()
-    if isinstance(dataset, Dataset) and dataset is not datasets.PROBLEMS
-}
-"""The datasets that a GPU machine may write, by name."""
 
 JOB_DIGITS = 12
 JOB_TAG = "mycelium:job"
@@ -260,52 +241,3 @@ def _describe_difference(job: str, ours: Claim, theirs: Claim) -> str:
         if have != want:
             return f"job {job} is under way with {what} {want}, and here it would be {have}: a run is of one {what}"
     return f"job {job} is run {theirs.run_id}, and here it would be {ours.run_id}"
-
-
-def first_problems(problems: Manifest) -> dict[str, tuple[int, int]]:
-    """Return, of each chunk of a run of problems, the index of its first problem and how many it has, in order."""
-    found, total = {}, 0
-    for outcome in sorted(problems.outcomes, key=lambda outcome: outcome.chunk_id):
-        found[outcome.chunk_id] = (total, outcome.n_problems)
-        total += outcome.n_problems
-    return found
-
-
-def chunks_between(problems: Manifest, start: int, end: int) -> list[str]:
-    """Return the chunks of a range: those whose first problem is in it."""
-    return [chunk_id for chunk_id, (first, _) in first_problems(problems).items() if start <= first <= end]
-
-
-def written_chunks(store: Store, run_id: str, datasets: tuple[str, ...]) -> frozenset[str]:
-    """Return the chunks of which a store holds the object of every dataset of a run."""
-    per_dataset = [
-        {
-            info.key.rpartition("/")[2].removesuffix(".parquet")
-            for info in store.list(f"{dataset}/{run_id}/")
-            if info.key.endswith(".parquet")
-        }
-        for dataset in datasets
-    ]
-    return frozenset(set.intersection(*per_dataset))
-
-
-def region_of(queue: str, wanted: str | None) -> str | None:
-    """Return the region that a queue is in: the one that its URL names, else the one that is set.
-
-    Args:
-        queue: the queue's URL.
-        wanted: the region that is set; None if none is.
-
-    Raises:
-        UserInputError: this is no URL of a queue, or one of another region than is set.
-    """
-    parts = urlsplit(queue)
-    if parts.scheme not in {"http", "https"} or parts.path.count("/") < 2:
-        raise UserInputError(
-            f"--queue is a URL such as https://sqs.us-east-1.amazonaws.com/123456789012/NAME; got {queue!r}"
-        )
-    host = (parts.hostname or "").split(".")
-    region = host[1] if host[0] == "sqs" and len(host) > 3 else None
-    if region and wanted and region != wanted:
-        raise UserInputError(f"the queue is in {region}, and AWS_REGION is {wanted}: set AWS_REGION={region}")
-    return region or wanted
