@@ -46,7 +46,12 @@ def open_store(uri: str) -> Store:
     if "://" not in uri:
         if not uri:
             raise UserInputError("a store is a path, file:///path or s3://bucket/prefix; got nothing")
-        return LocalStore(Path(uri).expanduser())
+        try:
+            return LocalStore(Path(uri).expanduser())
+        except RuntimeError as error:  # ~somebody who is not here
+            raise UserInputError(
+                f"a store is a path, file:///path or s3://bucket/prefix; got {uri!r}: {error}"
+            ) from None
     parts = urlsplit(uri)
     if parts.scheme == "file" and parts.netloc in {"", "localhost"} and parts.path:
         return LocalStore(unquote(parts.path))

@@ -3,7 +3,7 @@
 import io
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -16,6 +16,9 @@ PutMode = Literal["create", "overwrite"]
 
 PAGE_SIZE = 1000
 """Keys fetched by one listing request: the most that S3 gives."""
+
+LISTED_TOGETHER = 10_000
+"""Keys of a folder that are handed over together."""
 
 _SEGMENT = re.compile(r"[A-Za-z0-9_=@+~-][A-Za-z0-9._=@+~-]*")
 
@@ -68,6 +71,14 @@ class Store(Protocol):
         """
         ...
 
+    def put_pieces(self, key: str, pieces: Iterable[bytes]) -> None:
+        """Store an object that is made piece by piece, atomically, in the place of any other: it need fit nowhere.
+
+        Raises:
+            StoreNotAvailableError: the store can't be written: missing, forbidden or full.
+        """
+        ...
+
     def list(self, prefix: str = "", page_size: int = PAGE_SIZE, cuts: Sequence[str] = ()) -> Iterator[ObjectInfo]:
         """Yield the objects whose keys begin with `prefix`, in key order.
 
@@ -82,8 +93,13 @@ class Store(Protocol):
         """
         ...
 
-    def list_keys(self, prefix: str = "", cuts: Sequence[str] = ()) -> Iterator[str]:
-        """Yield what `list` does, the keys alone: a folder need not be asked about each of its files.
+    def list_pages(self, prefix: str = "", cuts: Sequence[str] = (), *, sized: bool = True) -> Iterator[dict[str, int]]:
+        """Yield what `list` does, as keys with their bytes and many at a time: what looks through a million asks this.
+
+        Args:
+            prefix: what their keys begin with.
+            cuts: see `list`.
+            sized: whether the bytes are wanted; if not they are 0, and a folder is not asked about each of its files.
 
         Raises:
             StoreNotAvailableError: there is no such store.
@@ -155,3 +171,29 @@ class RangeReader(io.RawIOBase):
         self._position += len(data)
         self.bytes_read += len(data)
         return len(data)
+
+
+class PieceReader(io.RawIOBase):
+    """Pieces as a file that is read once."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        """Take the pieces; each is asked for when those before it have been read."""
+        super().__init__()
+        self._pieces, self._left = iter(pieces), memoryview(b"")
+
+    def readable(self) -> bool:
+        """Reading is what it is for."""
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        """Fill the buffer, or as much of it as the piece in hand does; 0 at the end."""
+        while not self._left:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return 0
+            self._left = memoryview(piece)
+        view = memoryview(buffer).cast("B")
+        n = min(len(view), len(self._left))
+        view[:n] = self._left[:n]
+        self._left = self._left[n:]
+        return n

@@ -4,11 +4,12 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from bisect import bisect
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mycelium.errors import ObjectExistsError, ObjectNotFoundError, StoreError, StoreNotAvailableError
-from mycelium.store.base import PAGE_SIZE, ObjectInfo, PutMode, check_key, check_range
+from mycelium.store.base import LISTED_TOGETHER, PAGE_SIZE, ObjectInfo, PutMode, check_key, check_range
 
 _TEMPORARY_FOLDER = ".tmp"
 _STALE_TEMPORARY_S = 3600.0
@@ -52,6 +53,39 @@ class LocalStore:
 
     def put(self, key: str, data: bytes, mode: PutMode = "create") -> None:
         """See `Store.put`."""
+        self._write(key, (data,), mode)
+
+    def put_pieces(self, key: str, pieces: Iterable[bytes]) -> None:
+        """See `Store.put_pieces`."""
+        self._write(key, pieces, "overwrite")
+
+    def list(self, prefix: str = "", page_size: int = PAGE_SIZE, cuts: Sequence[str] = ()) -> Iterator[ObjectInfo]:
+        """See `Store.list`; a folder is walked as the keys are asked for, so no page size applies."""
+        del page_size, cuts
+        return (
+            ObjectInfo(key, stat.st_size, stat.st_mtime)
+            for base, names in self._list_names(prefix)
+            for key, stat in self._look(base, names)
+        )
+
+    def list_pages(self, prefix: str = "", cuts: Sequence[str] = (), *, sized: bool = True) -> Iterator[dict[str, int]]:
+        """See `Store.list_pages`."""
+        del cuts
+        pages = self._list_names(prefix)
+        if not sized:
+            return (dict.fromkeys([base + name for name in names], 0) for base, names in pages)
+        return ({key: stat.st_size for key, stat in self._look(base, names)} for base, names in pages)
+
+    def delete(self, key: str) -> None:
+        """See `Store.delete`."""
+        try:
+            self._path(key).unlink(missing_ok=True)
+        except NotADirectoryError:
+            return
+        except OSError as error:
+            raise StoreNotAvailableError(f"store {self.uri} can't be written: {error.strerror or error}") from error
+
+    def _write(self, key: str, pieces: Iterable[bytes], mode: PutMode) -> None:
         path = self._path(key)
         temporary = self._root / _TEMPORARY_FOLDER / f"{os.getpid()}-{secrets.token_hex(8)}"
         self._refuse_link(temporary.parent)  # or stale files would be swept out of wherever it leads
@@ -60,7 +94,7 @@ class LocalStore:
             temporary.parent.mkdir(parents=True, exist_ok=True)
             path.parent.mkdir(parents=True, exist_ok=True)
             with temporary.open("xb") as file:
-                file.write(data)
+                file.writelines(pieces)
                 file.flush()
                 os.fsync(file.fileno())
             if mode == "create":
@@ -77,27 +111,6 @@ class LocalStore:
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
-
-    def list(self, prefix: str = "", page_size: int = PAGE_SIZE, cuts: Sequence[str] = ()) -> Iterator[ObjectInfo]:
-        """See `Store.list`; a folder is walked as the keys are asked for, so no page size applies."""
-        del page_size
-        return self._look(self.list_keys(prefix, cuts))
-
-    def list_keys(self, prefix: str = "", cuts: Sequence[str] = ()) -> Iterator[str]:
-        """See `Store.list_keys`."""
-        del cuts
-        if not self._root.is_dir():
-            raise StoreNotAvailableError(f"there is no store at {self.uri}")
-        return self._walk(self._root, "", prefix)
-
-    def delete(self, key: str) -> None:
-        """See `Store.delete`."""
-        try:
-            self._path(key).unlink(missing_ok=True)
-        except NotADirectoryError:
-            return
-        except OSError as error:
-            raise StoreNotAvailableError(f"store {self.uri} can't be written: {error.strerror or error}") from error
 
     def _path(self, key: str) -> Path:
         path = self._root / check_key(key)
@@ -125,35 +138,66 @@ class LocalStore:
         except OSError as error:
             raise StoreError(f"object {key} in {self.uri} can't be read: {error.strerror or error}") from error
 
-    def _walk(self, folder: Path, base: str, prefix: str) -> Iterator[str]:
+    def _list_names(self, prefix: str) -> Iterator[tuple[str, Sequence[str]]]:
+        if not self._root.is_dir():
+            raise StoreNotAvailableError(f"there is no store at {self.uri}")
+        return self._walk(self._root, "", prefix)
+
+    def _walk(self, folder: Path, base: str, prefix: str) -> Iterator[tuple[str, Sequence[str]]]:
+        """Yield the keys below a folder that begin with a prefix: many at a time, what they begin with apart."""
+        rest = prefix[len(base) :]  # what is left of it to begin with here
+        files, folders = self._scan(folder)
+        if rest:
+            files = [name for name in files if name.startswith(rest)]
+            folders = [name for name in folders if name.startswith(rest) or rest.startswith(name)]
+        done = 0
+        for name in (*folders, None):
+            before = len(files) if name is None else bisect(files, name, done)
+            for i in range(done, before, LISTED_TOGETHER):
+                yield base, files[i : min(i + LISTED_TOGETHER, before)]
+            if name is not None:
+                yield from self._walk(folder / name, base + name, prefix)
+            done = before
+
+    def _scan(self, folder: Path) -> tuple[Sequence[str], Sequence[str]]:
+        """Return the names of the files and, with a slash, of the folders in a folder, in the order of their keys.
+
+        A folder sorts as its name and a slash, which is how the keys below it compare with those of its siblings. Code
+        points sort as their UTF-8 does. Names alone are held: a million entries of the system are 900 MB.
+        """
+        files, folders = [], []
         try:
             with os.scandir(folder) as scan:
-                # A folder sorts as its name and a slash, which is how its keys compare with its siblings'. Code points
-                # sort as their UTF-8 does. Names alone are held: a million entries of the system are 900 MB.
-                entries = (entry for entry in scan if not entry.is_symlink())
-                names = sorted(entry.name + "/" if entry.is_dir() else entry.name for entry in entries)
+                for entry in scan:
+                    name = entry.name
+                    if entry.is_symlink() or name[0] == ".":
+                        continue
+                    if entry.is_dir():
+                        folders.append(name + "/")
+                    else:
+                        files.append(name)
         except FileNotFoundError:  # removed since its parent was read
-            return
+            return (), ()
         except OSError as error:
             raise StoreNotAvailableError(f"store {self.uri} can't be read: {error.strerror or error}") from error
-        for name in names:
-            key = base + name
-            if name.startswith("."):
-                continue
-            if not name.endswith("/"):
-                if key.startswith(prefix):
-                    yield key
-            elif key.startswith(prefix) or prefix.startswith(key):
-                yield from self._walk(folder / name, key, prefix)
+        files.sort()
+        folders.sort()
+        return files, folders
 
-    def _look(self, keys: Iterator[str]) -> Iterator[ObjectInfo]:
-        root = f"{self._root}/"
-        for key in keys:
-            try:
-                stat = os.stat(root + key)  # noqa: PTH116 - a Path for each of a million costs more than this
-            except FileNotFoundError:  # removed since its folder was read
-                continue
-            yield ObjectInfo(key, stat.st_size, stat.st_mtime)
+    def _look(self, base: str, names: Sequence[str]) -> Iterator[tuple[str, os.stat_result]]:
+        """Yield the keys of files in one folder, with what the system says of each; a path for each would be slower."""
+        try:
+            folder = os.open(self._root / base, os.O_RDONLY | os.O_DIRECTORY)
+        except (FileNotFoundError, NotADirectoryError):  # removed since it was read
+            return
+        try:
+            for name in names:
+                try:
+                    yield base + name, os.stat(name, dir_fd=folder)
+                except FileNotFoundError:  # removed since its folder was read
+                    continue
+        finally:
+            os.close(folder)
 
     def _sweep_temporaries(self) -> None:
         if self._swept:

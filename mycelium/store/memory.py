@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from mycelium.errors import ObjectExistsError, ObjectNotFoundError
 from mycelium.store.base import PAGE_SIZE, ObjectInfo, PutMode, check_key, check_range
@@ -44,6 +44,10 @@ class MemoryStore:
             self._objects[key] = bytes(data)
             self._written_s[key] = self._clock()
 
+    def put_pieces(self, key: str, pieces: Iterable[bytes]) -> None:
+        """See `Store.put_pieces`."""
+        self.put(key, b"".join(pieces), "overwrite")
+
     def list(self, prefix: str = "", page_size: int = PAGE_SIZE, cuts: Sequence[str] = ()) -> Iterator[ObjectInfo]:
         """See `Store.list`."""
         del page_size, cuts  # a dictionary needs no pages
@@ -55,9 +59,9 @@ class MemoryStore:
             ]
         yield from sorted(found, key=lambda info: info.key.encode())
 
-    def list_keys(self, prefix: str = "", cuts: Sequence[str] = ()) -> Iterator[str]:
-        """See `Store.list_keys`."""
-        return (info.key for info in self.list(prefix, cuts=cuts))
+    def list_pages(self, prefix: str = "", cuts: Sequence[str] = (), *, sized: bool = True) -> Iterator[dict[str, int]]:
+        """See `Store.list_pages`."""
+        yield {info.key: info.size if sized else 0 for info in self.list(prefix, cuts=cuts)}
 
     def delete(self, key: str) -> None:
         """See `Store.delete`."""

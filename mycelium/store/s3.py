@@ -1,14 +1,16 @@
 """Objects in a bucket; the one door to boto3, which is imported when it is opened."""
 
 import contextlib
+import io
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from mycelium.aws import EXPIRED, UNKNOWN, describe_refusal, error_code
 from mycelium.errors import ObjectExistsError, ObjectNotFoundError, StoreError, StoreNotAvailableError
-from mycelium.store.base import PAGE_SIZE, ObjectInfo, PutMode, check_key, check_range
-from mycelium.store.pages import N_LISTERS, Page, hear_pages, list_pages, list_ranges, objects_of
+from mycelium.store.base import PAGE_SIZE, ObjectInfo, PieceReader, PutMode, check_key, check_range
+from mycelium.store.pages import N_LISTERS, Page, hear_pages, list_pages, list_ranges, page_of
 
 _CONFLICT_TRIES = 5
 
@@ -48,7 +50,7 @@ class S3Store:
             try:
                 answer = self._client.get_object(Bucket=self._bucket, Key=self._full(key), Range=wanted)
             except self._client.exceptions.ClientError as error:
-                if _error_code(error) in {"InvalidRange", "416"}:  # the object ends before `start`
+                if error_code(error) in {"InvalidRange", "416"}:  # the object ends before `start`
                     return b""
                 raise
             return bytes(answer["Body"].read())[:length]
@@ -62,27 +64,40 @@ class S3Store:
                     self._client.put_object(Bucket=self._bucket, Key=self._full(key), Body=data, **condition)
                 except self._client.exceptions.ClientError as error:
                     # 409: another writer's conditional put was under way; S3 asks to try again.
-                    if _error_code(error) != "ConditionalRequestConflict" or attempt == _CONFLICT_TRIES - 1:
+                    if error_code(error) != "ConditionalRequestConflict" or attempt == _CONFLICT_TRIES - 1:
                         raise
                 else:
                     return
             time.sleep(secrets.randbelow(1000) / 1000 * 0.05 * 2**attempt)
 
+    def put_pieces(self, key: str, pieces: Iterable[bytes]) -> None:
+        """See `Store.put_pieces`; what is large goes in parts, unseen before the last is there."""
+        from boto3.s3.transfer import TransferConfig  # noqa: PLC0415 - only S3 pays for it
+
+        with self._calling(key):
+            file = io.BufferedReader(PieceReader(pieces), 1 << 20)
+            in_turn = TransferConfig(use_threads=False)
+            self._client.upload_fileobj(file, self._bucket, self._full(key), Config=in_turn)
+
     def list(self, prefix: str = "", page_size: int = PAGE_SIZE, cuts: Sequence[str] = ()) -> Iterator[ObjectInfo]:
         """See `Store.list`."""
+        pages = self._list(prefix, page_size, cuts)
+        return (info for page in pages for info in page.objects())
 
+    def list_pages(self, prefix: str = "", cuts: Sequence[str] = (), *, sized: bool = True) -> Iterator[dict[str, int]]:
+        """See `Store.list_pages`; the bytes are said anyway."""
+        del sized
+        return (dict(zip(page.keys, page.sizes, strict=True)) for page in self._list(prefix, PAGE_SIZE, cuts))
+
+    def _list(self, prefix: str, page_size: int, cuts: Sequence[str]) -> Iterator[Page]:
         def fetch(after: str | None, token: str | None) -> Page:
             return self._page(prefix, page_size, after, token)
 
         hear_pages(self._client)
         # The first page is fetched before the first key is asked for, so that a missing bucket is noticed at once.
         first = fetch(None, None)
-        is_long = cuts and first.token and first.objects
+        is_long = cuts and first.token and first.keys
         return list_ranges(fetch, first, cuts) if is_long else list_pages(fetch, first)
-
-    def list_keys(self, prefix: str = "", cuts: Sequence[str] = ()) -> Iterator[str]:
-        """See `Store.list_keys`."""
-        return (info.key for info in self.list(prefix, cuts=cuts))
 
     def delete(self, key: str) -> None:
         """See `Store.delete`."""
@@ -98,7 +113,7 @@ class S3Store:
             answer: dict[str, Any] = self._client.list_objects_v2(
                 Bucket=self._bucket, Prefix=self._prefix + prefix, MaxKeys=page_size, **begin
             )
-        return Page(objects_of(answer, len(self._prefix)), answer.get("NextContinuationToken"))
+        return page_of(answer, len(self._prefix))
 
     @contextlib.contextmanager
     def _calling(self, key: str) -> Iterator[None]:
@@ -108,7 +123,7 @@ class S3Store:
         try:
             yield
         except ClientError as error:
-            code = _error_code(error)
+            code = error_code(error)
             if code in {"NoSuchKey", "404"}:
                 raise ObjectNotFoundError(f"no object {key} in {self.uri}") from None
             if code in {"PreconditionFailed", "412"}:
@@ -117,15 +132,12 @@ class S3Store:
                 raise StoreNotAvailableError(
                     f"there is no bucket {self._bucket}: create it, or give another store"
                 ) from None
-            if code in {"AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken"}:
+            if code in {"AccessDenied", "403"}:
                 raise StoreNotAvailableError(f"{self.uri} refuses these AWS credentials ({code})") from None
-            raise StoreError(f"{self.uri}: {error}") from error
+            raised = StoreNotAvailableError if code in UNKNOWN | EXPIRED else StoreError
+            raise raised(f"{self.uri}: {describe_refusal(error)}") from error
         except BotoCoreError as error:
-            raise StoreNotAvailableError(f"{self.uri} can't be reached: {error}") from error
-
-
-def _error_code(error: Any) -> str:  # noqa: ANN401 - botocore is not typed
-    return str(error.response.get("Error", {}).get("Code", ""))
+            raise StoreNotAvailableError(f"{self.uri}: {describe_refusal(error)}") from error
 
 
 def _make_s3_client() -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
@@ -138,4 +150,4 @@ def _make_s3_client() -> Any:  # noqa: ANN401 - boto3 makes its clients at run t
         config = Config(retries=retries, tcp_keepalive=True, max_pool_connections=2 * N_LISTERS)
         return boto3.client("s3", config=config)
     except BotoCoreError as error:
-        raise StoreNotAvailableError(f"no S3 client can be made: {error}") from error
+        raise StoreNotAvailableError(f"S3: {describe_refusal(error)}") from error
