@@ -2,9 +2,9 @@
 
     embeddings, labels, problems ── targets, posterior ──> p(y|x), one row a step, and an estimator for new steps
     p(y|x) ── rows, hierarchy ──> templates T: 1, 2, … k of them, and the tree of their splits
-    hierarchy ── elbow, agreement ──> gains, the choice of k, how stable it is
+    hierarchy ── elbow, agreement ──> gains, the choice of k, how stable it is; ── polish ──> one level, bettered
     estimator, templates ── artifact ──> bytes; new steps to templates
-    p(x), p(y|x) ── soft, critical ──> the exact trade-off min I(X;T) − β I(T;Y), and where clusters break up
+    p(x), p(y|x) ── soft ──> the exact trade-off min I(X;T) − β I(T;Y), and the critical β where clusters break up
 
 The few functions that others call:
 

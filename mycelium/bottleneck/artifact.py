@@ -18,6 +18,7 @@ from mycelium.bottleneck.rows import Floats, Ids, Rows, assign
 from mycelium.errors import ChunkDamagedError, UserInputError
 
 VERSION: Final = 1
+_OF_ZIP: Final = (zipfile.BadZipFile, NotImplementedError)
 _ARRAYS: Final = ("version", "embedding", "names", "weights", "bias", "temperature", "centroids")
 
 
@@ -92,7 +93,7 @@ class Artifact:
             estimator = Estimator(model, float(arrays["temperature"].item()))
             centroids = arrays["centroids"].astype(np.float64)
             embedding = arrays["embedding"].tobytes().decode()
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
+        except (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, *_OF_ZIP) as error:
             raise ChunkDamagedError(f"these bytes are no templates: {error}") from error
         shapes = (model.weights.ndim, model.bias.shape, centroids.ndim, centroids.shape[-1:])
         if shapes != (2, (len(names),), 2, (len(names),)) or model.weights.shape[1] != len(names):

@@ -31,7 +31,7 @@ _FRACTION = re.compile(r"(-?)\\frac\{(-?\d{1,80})\}\{(\d{1,80})\}|(-?\d{1,80})/(
 def find_answer(chain: str) -> str | None:
     """Return the final answer of a chain of thought, or None. Time is linear in the chain."""
     open_at: list[int] = []
-    found: str | None = None
+    found: slice | None = None
     for match in _BRACES.finditer(chain):
         if match.group().startswith("\\boxed"):
             open_at.append(match.end())
@@ -39,10 +39,10 @@ def find_answer(chain: str) -> str | None:
             open_at.append(-1)
         elif match.group() == "}" and open_at:
             start = open_at.pop()
-            found = chain[start : match.start()] if start >= 0 else found
-    if found is None:
-        found = chain.rpartition("####")[2].partition("\n")[0] if "####" in chain else ""
-    return found.strip() or None
+            found = slice(start, match.start()) if start >= 0 else found
+    if found is not None:
+        return chain[found].strip() or None
+    return chain.rpartition("####")[2].partition("\n")[0].strip() or None if "####" in chain else None
 
 
 def same_answer(first: str, second: str) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from mycelium.labels.operators import POWERS
 from mycelium.labels.tree import Node
 
 if TYPE_CHECKING:
@@ -150,7 +151,6 @@ def _checked_whole(function: Build) -> Build:
     return build
 
 
-_POWERS: Final = ("square", "cube", "inverse", "high_pow", "frac_pow", "pow_general")
 _NAMED: Final = {
     **{name: name for name in ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "floor")},
     **{"arc" + name: "a" + name for name in ("sin", "cos", "tan", "cot", "sec", "csc")},
@@ -188,7 +188,7 @@ def _builders(evaluate: bool) -> dict[str, Build]:  # noqa: FBT001 the key of a 
         return -value if evaluate else mul(minus, value)
 
     table = {label: call(getattr(s, name)) for label, name in _NAMED.items()}
-    table |= dict.fromkeys(_POWERS, power)
+    table |= dict.fromkeys(POWERS, power)
     table |= {
         "add": add,
         "mul": mul,

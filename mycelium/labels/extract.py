@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from mycelium.labels.operators import NAMES, NOTATIONS, RELATIONS
+from mycelium.labels.operators import NAMES, NOTATIONS, RELATIONS, STATEMENTS
 from mycelium.labels.tree import Node
 
 NO_OPERATOR: Final = "none"
 """The primary label and root of a bare number or name."""
-
-_STATEMENTS: Final = frozenset(("rows", "list"))
 
 
 def extract_all_ops(tree: Node) -> frozenset[str]:
@@ -45,7 +43,7 @@ def sides(tree: Node) -> list[Node]:
     found: list[Node] = []
     while pending:
         node = pending.pop()
-        if node[1] and (node[0] in RELATIONS or node[0] in _STATEMENTS):
+        if node[1] and (node[0] in RELATIONS or node[0] in STATEMENTS):
             pending.extend(reversed(node[1]))
         else:
             found.append(node)
@@ -91,7 +89,7 @@ def root_operator(tree: Node) -> str:
     pending = [tree]
     while pending:
         operator, arguments, _ = pending.pop()
-        if operator in _STATEMENTS:
+        if operator in STATEMENTS:
             pending.extend(reversed(arguments))
         elif arguments and operator in NAMES:
             return operator

@@ -12,7 +12,6 @@ from mycelium.labels.tree import HOLE, Node, leaf
 
 _FLAT: Final = frozenset(("add", "mul", "list", "rows", "union", "intersect")) | RELATIONS
 _WHOLE_NAMES: Final = {"1": "pow_general", "2": "square", "3": "cube"}
-_LEAVES: Final = frozenset(("num", "sym", "text", "hole"))
 
 
 def join(label: str, left: Node, right: Node) -> Node:
@@ -157,8 +156,3 @@ def accent(label: str, inner: Node) -> Node:
         is_numeral = any(part[0] == "num" for part in inner[1]) or all(len(part[2]) == 1 for part in inner[1])
         return leaf("sym", "".join(part[2] for part in inner[1])) if is_numeral else ("conj", (inner,), "")
     return ("conj", (inner,), "")
-
-
-def is_leaf(node: Node) -> bool:
-    """Say whether a node is a bare number or name, with or without a sign."""
-    return (node[1][0] if node[0] == "neg" else node)[0] in _LEAVES

@@ -116,6 +116,9 @@ FUNCTIONS: Final[dict[str, str]] = {
 }
 """Functions by name, with a backslash, in ``\\operatorname``, in ``\\text`` or bare."""
 
+CHOICES: Final = {"C": "binomial", "P": "permutation"}
+"""Letters that choose between two numbers, as in ``C(9, 4)`` and ``_9C_4``."""
+
 INVERSES: Final = {name: "arc" + name for name in ("sin", "cos", "tan", "cot", "sec", "csc")}
 
 BIG: Final[dict[str, str]] = {
@@ -160,7 +163,6 @@ CLOSING: Final[dict[str, str]] = {
     "\\rgroup": ")",
 }
 
-MATRICES: Final = frozenset(words("matrix pmatrix bmatrix Bmatrix vmatrix Vmatrix smallmatrix"))
 ROWS: Final = frozenset(
     words(
         "align align* aligned alignat alignat* alignedat gather gather* gathered split equation equation* eqnarray "

@@ -8,15 +8,16 @@ nothing else.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
 import select
 import subprocess
 import sys
-import threading
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -87,7 +88,7 @@ class _Child:
         return True
 
     def answer(self, seconds: float) -> Verdict | None:
-        """Wait for one line; None where the child died or the time is up."""
+        """Wait for one line; None where the child died, the time is up, or it is no answer, which ends the child."""
         if self.process.stdout is None:
             return None
         descriptor = self.process.stdout.fileno()
@@ -98,7 +99,11 @@ class _Child:
                 return None
             self._pending += part
         line, _, self._pending = self._pending.partition(b"\n")
-        outcome, reason = json.loads(line)
+        try:
+            outcome, reason = json.loads(line)
+        except (ValueError, TypeError):  # a print of somebody's; what follows may be the answer to another question
+            self.kill()
+            return None
         return Verdict(outcome, reason)
 
     def kill(self) -> None:
@@ -151,25 +156,15 @@ class Judge:
         work: queue.SimpleQueue[range] = queue.SimpleQueue()
         for start in range(0, len(expressions), _BATCH):
             work.put(range(start, min(start + _BATCH, len(expressions))))
-        failures: list[JudgeError] = []
 
         def drive(place: int) -> None:
-            try:
+            with contextlib.suppress(queue.Empty):
                 while True:
                     for index in work.get_nowait():
                         verdicts[index] = self._one(place, *expressions[index])
-            except queue.Empty:
-                return
-            except JudgeError as error:
-                failures.append(error)
 
-        threads = [threading.Thread(target=drive, args=(place,)) for place in range(self._n_child)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if failures:
-            raise failures[0]
+        with ThreadPoolExecutor(self._n_child) as threads:
+            list(threads.map(drive, range(self._n_child)))  # raises what one of them has raised
         return [verdict for verdict in verdicts if verdict is not None]
 
     def _one(self, place: int, text: str, plain: bool) -> Verdict:  # noqa: FBT001 an item of `expressions`, unpacked

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from mycelium.labels.parser import Parser
 
 _BRACKETS: Final = frozenset("([")
-_CHOICES: Final = {"C": "binomial", "P": "permutation"}
 
 
 def number(p: Parser, node: Node) -> Node:
@@ -51,7 +50,7 @@ def symbol(p: Parser, node: Node, name: str) -> Node:
         return named(p)
     if name == "m" and tokens[-1][2] in ("widehat", "overarc"):  # and that of an arc
         return p.argument()
-    if name in _CHOICES and tokens[-1][2] == "(":
+    if name in g.CHOICES and tokens[-1][2] == "(":
         choice = chosen(p, name)
         if choice is not None:
             return choice
@@ -94,7 +93,7 @@ def chosen(p: Parser, name: str) -> Node | None:
     if not all(part[0] == "num" or part[2] in ("n", "k", "r") for part in pair):
         return None
     del p.tokens[-5:]
-    return (_CHOICES[name], pair, "")
+    return (g.CHOICES[name], pair, "")
 
 
 def named(p: Parser) -> Node:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from mycelium.labels.parser import Parser
 
 _JUXTAPOSED: Final = frozenset((t.NUM, t.SYM, t.FRAC, t.ROOT, t.NAMED, t.BINOM, t.ACCENT, t.LETTERS))
-_CHOICES: Final = {"C": "binomial", "P": "permutation"}
 
 
 def quotient(p: Parser) -> Node:
@@ -195,9 +194,9 @@ def choice_before(p: Parser) -> Node:
     p.tokens.pop()
     top = p.argument()
     letter = p.tokens[-1][2]
-    if letter in _CHOICES and p.tokens[-2][2] == "_":
+    if letter in g.CHOICES and p.tokens[-2][2] == "_":
         del p.tokens[-2:]
-        return (_CHOICES[letter], (top, p.argument()), "")
+        return (g.CHOICES[letter], (top, p.argument()), "")
     return HOLE
 
 

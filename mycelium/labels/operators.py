@@ -158,6 +158,10 @@ LABELS: Final[dict[str, Label]] = {
 
 NAMES: Final = frozenset(LABELS)
 RELATIONS: Final = frozenset(name for name, *_ in _RELATION)
+POWERS: Final = frozenset(("square", "cube", "inverse", "high_pow", "frac_pow", "pow_general"))
+"""The labels of a base and its exponent; a root is written in another way."""
+STATEMENTS: Final = frozenset(("rows", "list"))
+"""What holds statements side by side; no labels."""
 # What a number or a point looks like, rather than what is done to it.
 NOTATIONS: Final = frozenset(
     [name for name, *_ in _NOTATION] + ["apply", "percent", "base", "mixed", "matrix", "cases", "ratio"]

@@ -20,6 +20,9 @@ from mycelium.labels.tree import Node, Reason, Refusal, words
 
 Reader: TypeAlias = Callable[[str, bool], "Node | Refusal"]
 
+PLACE_STEPS: Final = 1 << 20
+"""A step's place in a run is its problem's index · 2²⁰ + step: no chain has so many characters."""
+
 PROBLEM: Final = "problem"
 STEP: Final = "step"
 NEW: Final = "new"

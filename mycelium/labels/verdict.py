@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Final, TextIO
 
 from mycelium.labels.convert import NotConvertedError, to_sympy
+from mycelium.labels.operators import STATEMENTS
 from mycelium.labels.parser import parse
 from mycelium.labels.tree import Node, Refusal
 
@@ -18,8 +19,6 @@ REFUTED: Final = "refuted"
 UNDECIDED: Final = "undecided"
 REFUSED: Final = "refused"
 READY: Final = "ready"
-
-_STATEMENTS: Final = frozenset(("rows", "list"))
 
 
 def judge_expression(text: str, *, plain: bool) -> tuple[str, str]:  # noqa: PLR0911 - one return for each refusal
@@ -61,7 +60,7 @@ def _equations(tree: Node) -> list[tuple[Node, ...]]:
     pending, found = [tree], []
     while pending:
         node = pending.pop()
-        if node[0] in _STATEMENTS:
+        if node[0] in STATEMENTS:
             pending.extend(reversed(node[1]))
         elif node[0] == "eq":
             found.append(node[1])

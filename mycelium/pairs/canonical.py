@@ -21,6 +21,7 @@ import unicodedata
 import warnings
 from typing import Final
 
+from mycelium.labels.operators import POWERS
 from mycelium.labels.steps import canonical
 from mycelium.labels.tree import Node, words
 
@@ -32,7 +33,6 @@ MAX_DEPTH: Final = 256
 """Of a text read back, where a sum of n terms is n deep. Whoever walks the tree does so by recursion."""
 
 _SUM, _PRODUCT, _SIGN, _POWER, _ATOM = 1, 2, 3, 4, 5
-_POWERS: Final = frozenset(("square", "cube", "inverse", "high_pow", "frac_pow", "pow_general"))
 FUNCTIONS: Final[dict[str, tuple[str, int]]] = {
     "sqrt": ("sqrt", 1),
     "abs": ("Abs", 1),
@@ -110,7 +110,7 @@ class _Writer:
             return self.node(arguments[0], below)
         if operator in FUNCTIONS:
             return self.function(operator, arguments, below), _ATOM
-        if operator in _POWERS:
+        if operator in POWERS:
             return self.power(arguments[0], self.exponent(arguments[1], below), below), _POWER
         if operator == "nth_root" and len(arguments) == 2:
             index = self.within(arguments[1], _SIGN, below)

@@ -26,14 +26,13 @@ from fractions import Fraction
 from typing import Final
 
 from mycelium.labels.extract import primary_label
-from mycelium.labels.operators import RELATIONS
+from mycelium.labels.operators import POWERS, RELATIONS, STATEMENTS
 from mycelium.labels.steps import canonical
 from mycelium.labels.tree import Node
 from mycelium.pairs.canonical import FUNCTIONS, NotWrittenError, read_back, write
 from mycelium.pairs.evaluate import NotExactError, evaluate
 
-_STATEMENTS: Final = frozenset(("rows", "list", "implies"))
-_POWERS: Final = frozenset(("square", "cube", "inverse", "high_pow", "frac_pow", "pow_general"))
+_STATEMENTS: Final = STATEMENTS | {"implies"}
 _LEAVES: Final = frozenset(("num", "sym", "text", "hole"))
 _SIGNS_OF_BARE: Final = frozenset(("neg", "degree", "percent"))
 _CONSTANTS: Final = frozenset(("\\pi", "π"))
@@ -271,6 +270,6 @@ def _operands(tree: Node) -> tuple[str, ...]:
             found[canonical(text)] = None
         elif operator == "sym" and text not in _CONSTANTS:
             found[text] = None
-        kept = arguments[:1] if operator in _POWERS and arguments[1][0] == "num" else arguments
+        kept = arguments[:1] if operator in POWERS and arguments[1][0] == "num" else arguments
         stack.extend(reversed(kept))
     return tuple(found)

@@ -19,12 +19,11 @@ import pyarrow as pa
 
 from mycelium.bottleneck.rows import Question, Sums, accumulate
 from mycelium.stats import Tally, add_tallies
-from mycelium.templates.chunks import StepChunk, read_chunk
+from mycelium.templates.chunks import ALL_HASHES, StepChunk, read_chunk
 from mycelium.templates.fitted import Fitted
 from mycelium.templates.params import TemplatesParams
 
 _SUMS: Final = ("counts", "labels", "moments", "bin_counts", "bin_labels")
-_WHOLE: Final = 1 << 64
 
 
 def ask_survey() -> pa.Table:
@@ -116,7 +115,7 @@ def _survey(chunk: StepChunk, params: TemplatesParams) -> pa.Table:
 
 def _sample(chunk: StepChunk, params: TemplatesParams, bound: int) -> pa.Table:
     problems = chunk.problem_hashes()
-    chosen = np.arange(len(chunk)) if bound >= _WHOLE else np.flatnonzero(problems < np.uint64(bound))
+    chosen = np.arange(len(chunk)) if bound >= ALL_HASHES else np.flatnonzero(problems < np.uint64(bound))
     labels = chunk.label_lists(params.label)
     columns = {
         "place": pa.array(chunk.places()[chosen]),

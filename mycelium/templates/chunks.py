@@ -11,13 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mycelium.errors import BadSignalError, WrongDatasetError
+from mycelium.labels.steps import PLACE_STEPS
 from mycelium.stage import MADE_BY
 
 Matrix = npt.NDArray[np.float32]
 Hashes = npt.NDArray[np.uint64]
 
-PLACE_STEPS = 1 << 20
-"""A step's place in a run is index · 2²⁰ + step: no chain has more steps."""
+ALL_HASHES = 1 << 64
+"""Every hash of a problem is below it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,7 @@ The hierarchy sees no difference between rows in memory and rows in chunks.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Final
+from dataclasses import asdict, replace
 
 import numpy as np
 import pyarrow as pa
@@ -23,11 +22,11 @@ from mycelium.bottleneck.targets import encode_labels
 from mycelium.errors import UserInputError, WrongDatasetError
 from mycelium.schema import Result, Row
 from mycelium.stage import Ask
+from mycelium.stats import read_tally
 from mycelium.templates.answers import ask_rows, ask_sample, ask_sums, ask_survey, decode_sums, unpack
+from mycelium.templates.chunks import ALL_HASHES
 from mycelium.templates.fitted import Fitted, carry
 from mycelium.templates.params import TemplatesParams
-
-_HASHES: Final = 1 << 64
 
 
 def find_templates(ask: Ask, params: TemplatesParams) -> pa.Table:
@@ -38,10 +37,10 @@ def find_templates(ask: Ask, params: TemplatesParams) -> pa.Table:
             alike, or fewer templates than `k` can be told apart.
         WrongDatasetError: the embeddings were not all made in the same way.
     """
-    counts = _read_tally(ask(ask_survey()))
+    counts = read_tally(ask(ask_survey()))
     embedding = _check_survey(counts, params)
     n_step = counts["step"][""]
-    bound = _HASHES if n_step <= params.sample else _HASHES * params.sample // n_step
+    bound = ALL_HASHES if n_step <= params.sample else ALL_HASHES * params.sample // n_step
     sample = ask(ask_sample(bound))
     targets = encode_labels(sample["labels"].to_pylist())
     problems = sample["problem"].to_numpy()
@@ -59,7 +58,7 @@ def find_templates(ask: Ask, params: TemplatesParams) -> pa.Table:
         "k": level.k,
         "chosen_by": "given" if params.k else "held-out information",
         "steps": n_step,
-        "without_label": n_step - counts["labelled"].get("", 0),
+        "without_label": n_step - counts["labelled"][""],
         "sampled": n_sample,
         "labels": len(targets.names),
         "embedding": embedding,
@@ -81,22 +80,9 @@ def _make_passes(ask: Ask, fitted: Fitted, sampled: Rows, n_step: int, params: T
     return add
 
 
-def _read_tally(table: pa.Table) -> dict[str, dict[str, int]]:
-    counts: dict[str, dict[str, int]] = {
-        "step": {"": 0},
-        "labelled": {},
-        "label": {},
-        "embedding": {},
-        "dimensions": {},
-    }
-    for name, key, count in zip(*(table[column].to_pylist() for column in ("name", "key", "count")), strict=True):
-        counts[name][key.decode()] = count
-    return counts
-
-
 def _check_survey(counts: Mapping[str, Mapping[str, int]], params: TemplatesParams) -> str:
     """Refuse what can't be fitted, and return what made the embeddings."""
-    n_step, n_labelled = counts["step"][""], counts["labelled"].get("", 0)
+    n_step, n_labelled = counts["step"][""], counts.get("labelled", {}).get("", 0)
     if n_step < params.min_size or not n_labelled:
         raise UserInputError(
             f"a template has at least {params.min_size} steps (min_size), and there are {n_step}, {n_labelled} of them "
@@ -141,16 +127,7 @@ def _tell_fit(facts: Row, posterior: Posterior, hierarchy: Hierarchy, choice: Ch
             }
             for level in hierarchy.levels
         ],
-        "gains": [
-            {
-                "threshold": row.threshold,
-                "by_gain": row.by_gain,
-                "by_local_gain": row.by_local_gain,
-                "by_corrected_gain": row.by_corrected_gain,
-                "paper": row.paper,
-            }
-            for row in count_templates(gains)
-        ],
+        "gains": [asdict(row) for row in count_templates(gains)],
         "tree": [
             {
                 "k": split.k,

@@ -1,5 +1,7 @@
 """Final answers: where they stand, and when two are the same."""
 
+from typing import SupportsIndex
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +27,23 @@ from mycelium.labels.answers import MAX_ANSWER, find_answer, normalise_answer, s
 )
 def test_the_answer_is_the_last_box_that_closes(chain: str, answer: str | None) -> None:
     assert find_answer(chain) == answer
+
+
+class Counted(str):  # noqa: SLOT000 - it counts
+    """A text that counts the characters which are copied out of it."""
+
+    n_copied = 0
+
+    def __getitem__(self, place: SupportsIndex | slice) -> str:  # noqa: D105 - as any text
+        found = super().__getitem__(place)
+        self.n_copied += len(found)
+        return found
+
+
+def test_boxes_within_boxes_are_read_in_one_pass() -> None:
+    chain = Counted(r"\boxed{" * 5_000 + "7" + "}" * 5_000)
+    assert find_answer(chain) == chain[7:-1]
+    assert chain.n_copied <= 2 * len(chain)
 
 
 @pytest.mark.parametrize(

@@ -112,3 +112,27 @@ def test_nothing_to_judge_starts_nothing() -> None:
     with Judge(2) as pool:
         assert pool.judge([]) == []
         assert pool._children == [None, None]
+
+
+CHATTY = """
+import sys
+print('["ready", ""]', flush=True)
+for line in sys.stdin:
+    print("a word of some package" if "0+0" in line else '["verified", ""]', flush=True)
+"""
+
+
+def test_a_child_that_says_something_else_costs_that_verdict_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mycelium.labels.judge._PROGRAM", CHATTY)
+    with Judge(1) as pool:
+        verdicts = pool.judge([("1+1=2", True), ("0+0=0", True), ("2+2=4", True)])
+    assert verdicts == [Verdict("verified"), Verdict("undecided", "crash"), Verdict("verified")]
+
+
+def test_a_bug_of_ours_is_raised_and_leaves_no_verdict_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> Verdict:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Judge, "_one", fail)
+    with Judge(2) as pool, pytest.raises(RuntimeError, match="a bug"):
+        pool.judge([("1+1=2", True)] * 200)

@@ -94,15 +94,10 @@ def test_sums_and_products_bind_as_in_python(operands: list[str], data: st.DataO
     assert shown(text) == draw(ast.parse(text, mode="eval").body)
 
 
-def test_labels_start_in_fifty_milliseconds_and_without_sympy() -> None:
+def test_labels_start_without_what_is_heavy() -> None:
     code = (
-        "import sys, time; start = time.process_time();"
-        "import mycelium.labels.steps, mycelium.labels.extract;"
-        "print(time.process_time() - start, 'sympy' in sys.modules, 'numpy' in sys.modules)"
+        "import sys, mycelium.labels.steps, mycelium.labels.extract;"
+        "print(*({'sympy', 'numpy', 'pyarrow', 'scipy'} & set(sys.modules)))"
     )
-    runs = [
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-        for _ in range(3)
-    ]
-    assert min(float(seconds) for seconds, _, _ in runs) < 0.05
-    assert [run[1:] for run in runs] == [["False", "False"]] * 3
+    asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert asked.stdout.split() == []
