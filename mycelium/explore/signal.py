@@ -1,6 +1,5 @@
 """Read a signal: of one head the bytes of that head, and no others."""
 
-import difflib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from mycelium.datasets import CONNECTIVITY, DIVERGENCE, ENTROPY, IAF, RECEIVED
 from mycelium.errors import ChunkError, UserInputError
 from mycelium.explore.frame import Frame
 from mycelium.manifest import Manifest, ObjectRef, find_run
+from mycelium.nearest import find_nearest
 from mycelium.schema import (
     Dataset,
     Selection,
@@ -97,8 +97,8 @@ def read_signal(
     name, _, reference = run.strip("/").rpartition("/")
     dataset = SIGNALS.get(name)
     if dataset is None:
-        near = difflib.get_close_matches(name, SIGNALS, n=1)
-        hint = f"did you mean {near[0]}/{reference}?" if near else f"the signals are {', '.join(SIGNALS)}"
+        near = find_nearest(name, SIGNALS)
+        hint = f"did you mean {near}/{reference}?" if near else f"the signals are {', '.join(SIGNALS)}"
         raise UserInputError(f"a signal of a run is named like iaf/sample; got {run!r}: {hint}")
     manifest = find_run(store, f"{name}/{reference}")
     chunks = sorted(manifest.chunks(name).items())

@@ -23,7 +23,8 @@ def attended_fraction(attention: Any, part: Any, whole: Any) -> Any:  # noqa: AN
         whole: shape (b, s), likewise; part ≤ whole.
 
     Returns:
-        Shape (b, h, t), in [0, 1]; 0 where nothing of `whole` is attended to.
+        Shape (b, h, t), in [0, 1]; 0 where nothing of `whole` is attended to. In float32 that includes what comes
+        below 1e-38: a sink whose score is 88 above all others' leaves nothing.
     """
     xp = array_namespace(attention, part, whole)
     masks = xp.stack([part, whole], axis=-1)

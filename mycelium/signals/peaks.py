@@ -11,13 +11,17 @@
 This is what `scipy.signal.find_peaks` finds, which a Lambda function can't carry; a test holds the two together. scipy
 leaves the choice between equal maxima to an unstable sort.
 
-All traces are worked on together, in O(n log n), without a loop over tokens or traces.
+All traces are worked on together, in O(n log n); a loop over maxima is left to what can't be decided many at a time,
+such as the maxima of a long slope.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+ROUNDS = 64
+"""Real traces are thinned out in some ten."""
 
 Floats = npt.NDArray[np.float32]
 Places = npt.NDArray[np.int64]
@@ -85,24 +89,27 @@ def _thin_out(walled: Floats, maxima: Places, distance: int) -> Places:
     """Keep the highest of those nearer than `distance`, as if decided one after another from the highest down.
 
     A maximum that is the highest among the undecided within reach can be kept at once, wherever the others stand: that
-    is what the sequence would decide. So each round decides many, and at least one.
+    is what the sequence would decide. So each round decides many, and at least one; what is left after `ROUNDS` of them
+    is decided in sequence.
     """
     if distance <= 1 or len(maxima) < 2:
         return maxima
     rank = np.empty(len(maxima), np.int64)
     rank[np.lexsort((maxima, walled[maxima]))] = np.arange(1, len(maxima) + 1)
     trace = np.cumsum(np.isinf(walled))[maxima]
+    reach: list[tuple[int, npt.NDArray[np.bool_]]] = []
     # As many neighbours as can be within reach: maxima are two tokens apart, at least.
-    reach = [
-        (k, (maxima[k:] - maxima[:-k] < distance) & (trace[k:] == trace[:-k]))
-        for k in range(1, min((distance - 1) // 2, len(maxima) - 1) + 1)
-    ]
+    for k in range(1, min((distance - 1) // 2, len(maxima) - 1) + 1):
+        near = (maxima[k:] - maxima[:-k] < distance) & (trace[k:] == trace[:-k])
+        if not near.any():
+            break
+        reach.append((k, near))
     standing = rank.copy()  # 0: gone
     kept = np.zeros(len(maxima), np.bool_)
-    for _ in range(len(maxima)):
+    for _ in range(ROUNDS):
         undecided = np.where(kept, 0, standing)
         if not undecided.any():
-            break
+            return maxima[kept]
         best = undecided.copy()
         for k, near in reach:
             np.maximum(best[:-k], np.where(near, undecided[k:], 0), out=best[:-k])
@@ -112,7 +119,24 @@ def _thin_out(walled: Floats, maxima: Places, distance: int) -> Places:
         for k, near in reach:
             standing[:-k][near & new[k:]] = 0
             standing[k:][near & new[:-k]] = 0
-    return maxima[kept]
+    return maxima[_decide_in_sequence(maxima, trace, distance, standing, kept)]
+
+
+def _decide_in_sequence(
+    maxima: Places, trace: Places, distance: int, standing: Places, kept: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
+    """Decide what is undecided from the highest down. Each goes once, so this is one pass, and the sort before it."""
+    where, of, ranks, keeps = maxima.tolist(), trace.tolist(), standing.tolist(), kept.tolist()
+    for i in sorted((i for i in range(len(ranks)) if ranks[i] and not keeps[i]), key=lambda i: -ranks[i]):
+        if not ranks[i]:
+            continue
+        keeps[i] = True
+        for step, end in ((-1, -1), (1, len(where))):
+            j = i + step
+            while j != end and of[j] == of[i] and abs(where[j] - where[i]) < distance:
+                ranks[j] = 0
+                j += step
+    return np.array(keeps, np.bool_)
 
 
 def _measure_prominence(walled: Floats, peaks: Places) -> Floats:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from mycelium.errors import BadSignalError
-from mycelium.signals.heartbeat import bimodality, check_fractions, find_phases, is_at_least
+from mycelium.signals.heartbeat import bimodality, check_fractions, count_true, find_phases, is_at_least
 
 HALVES = hnp.arrays(np.uint16, st.integers(0, 60), elements=st.integers(0, 0x3C00)).map(lambda a: a.view(np.float16))
 """Arrays of every float16 from 0 to 1."""
@@ -124,3 +124,20 @@ def test_bimodality_is_between_0_and_1_and_symmetric(low: int, high: int, rest: 
     score = bimodality(np.array([low]), np.array([high]), n)
     assert 0 <= score[0] <= 1
     assert score == bimodality(np.array([high]), np.array([low]), n)
+
+
+@given(
+    lengths=st.lists(st.integers(1, 700), min_size=1, max_size=4),
+    heads=st.integers(1, 3),
+    share=st.sampled_from([0.0, 0.02, 0.5, 1.0]),
+    seed=st.integers(0, 1000),
+)
+def test_long_traces_few_edges_and_many_flags_count_as_in_a_loop(
+    lengths: list[int], heads: int, share: float, seed: int
+) -> None:
+    flags = np.random.default_rng(seed).random((heads, sum(lengths))) < share
+    starts = np.cumsum([0, *lengths[:-1]])
+    slow = [[int(row[start : start + n].sum()) for start, n in zip(starts, lengths, strict=True)] for row in flags]
+    assert count_true(flags, starts).tolist() == slow
+    traces = [part.tolist() for part in np.split(flags[0], starts[1:])]
+    assert fast_phases(traces, 1) == slow_phases(traces, 1)

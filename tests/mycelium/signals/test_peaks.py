@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import signal
 
+from mycelium.signals import peaks
 from mycelium.signals.peaks import find_peaks
 
 Trace = list[float]
@@ -115,3 +116,22 @@ def test_long_noise_is_scipy_s() -> None:
     for trace, found in zip(lists, find_in([list(x) for x in lists], distance=12, prominence=0.3), strict=True):
         values = trace.astype(np.float32)
         assert [place for place, _ in found] == signal.find_peaks(values, distance=12, prominence=0.3)[0].tolist()
+
+
+@given(lists=traces, distance=st.integers(1, 9), rounds=st.integers(0, 2))
+def test_what_the_rounds_leave_is_decided_in_sequence_alike(lists: list[Trace], distance: int, rounds: int) -> None:
+    expected = [slow_peaks(trace, distance, 0) for trace in lists]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(peaks, "ROUNDS", rounds)
+        assert find_in(lists, distance=distance) == expected
+
+
+def test_a_long_slope_of_maxima_is_thinned_out() -> None:
+    slope = [float(i // 2 + 3 * (i % 2)) for i in range(60_000)]  # its 30,000 maxima go by fours: no round decides more
+    found = find_in([slope], distance=8)[0]
+    assert [place for place, _ in found] == list(range(59_997, 0, -8))[::-1]
+
+
+def test_a_distance_beyond_every_trace_costs_no_more_than_the_traces() -> None:
+    hill = [0.0, 1.0, 0.0, 2.0, 0.0]
+    assert find_in([hill] * 20_000, distance=10**9) == [[(3, 2.0)]] * 20_000
