@@ -98,7 +98,6 @@ ATTENTION = Dataset(
     row_group_by="layer",
 )
 
-
 EMBEDDINGS = Dataset(
     name="embeddings",
     version=1,
@@ -109,3 +108,9 @@ EMBEDDINGS = Dataset(
         Column("embedding", pa.list_(pa.float16()), "the vector; as long as all others of the run, without NaN"),
     ),
 )
+
+GPU_WRITTEN: dict[str, Dataset] = {
+    dataset.name: dataset
+    for dataset in (TOKENS, IAF, ENTROPY, CONNECTIVITY, DIVERGENCE, RECEIVED, ATTENTION, EMBEDDINGS)
+}
+"""Those that a GPU machine may write, by name: all but the problems."""

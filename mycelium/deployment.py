@@ -1,10 +1,13 @@
-"""The names by which a deployment is found: what the cloud stack publishes and the coordinator looks up.
+"""The names that a deployment and its users agree on: what the cloud stack publishes and the coordinator looks up.
 
 After `cdk deploy` nothing needs configuring but credentials: the stack writes these SSM parameters, and the coordinator
 reads them.
 """
 
 DEFAULT_DEPLOYMENT = "mycelium"
+
+UPLOAD_NAMESPACE = "Mycelium/Upload"
+"""The CloudWatch namespace of the uploader's counters: the one that a GPU machine may write."""
 
 
 def bucket_parameter(deployment: str) -> str:
@@ -15,6 +18,11 @@ def bucket_parameter(deployment: str) -> str:
 def version_parameter(deployment: str) -> str:
     """Return the parameter that holds the version of the code that was deployed."""
     return f"/{deployment}/version"
+
+
+def architecture_parameter(deployment: str) -> str:
+    """Return the parameter that holds the processor of the functions, ``arm64`` or ``x86_64``."""
+    return f"/{deployment}/architecture"
 
 
 def function_parameter(deployment: str, stage: str) -> str:

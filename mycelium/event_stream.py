@@ -101,10 +101,9 @@ def observing(
     try:
         # Without a buffer and at its end: each line is one write, and two commands may share the file.
         file = Path(where).expanduser().open("ab", buffering=0)
-    except OSError as error:
-        raise UserInputError(
-            f"--events {where}: {error.strerror or error}; name a file, or - for standard output"
-        ) from None
+    except (OSError, RuntimeError) as error:  # the latter of ~somebody who is not here
+        reason = getattr(error, "strerror", None) or error
+        raise UserInputError(f"--events {where}: {reason}; name a file, or - for standard output") from None
     with file:
         yield Observer(make_id(), EventStream(file, complain).hear)
 

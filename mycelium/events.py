@@ -14,8 +14,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from mycelium.logs import count_written, format_time
+from mycelium.logs import format_time
 from mycelium.manifest import Outcome
+from mycelium.outcome import count_written
 from mycelium.plan import Plan
 from mycelium.progress import Traffic
 
@@ -160,6 +161,8 @@ class Observer:
 
     def started(self, plan: Plan, executor: str) -> None:
         """Tell that a run is taken up, and what it has to do."""
+        if self.hear is _hear_nothing:
+            return
         head = self._head(plan.run_id, plan.stage.name)
         self.hear(RunStarted(**head, executor=executor, stage_version=plan.stage.version))
         size = sum(ref.size for task in plan.tasks if not task.found for ref in task.inputs)
@@ -209,8 +212,14 @@ class Observer:
 
     def finished(self, plan: Plan, outcomes: Iterable[Outcome], wall_s: float, end: End, reason: str = "") -> None:
         """Tell how a run has ended."""
-        outcomes = list(outcomes)
-        count = Counter(outcome.status for outcome in outcomes)
+        if self.hear is _hear_nothing:
+            return
+        count, task_s, bytes_read, bytes_written = Counter[str](), 0.0, 0, 0
+        for outcome in outcomes:  # once: those of a large run are unpacked as they go by
+            count[outcome.status] += 1
+            task_s += outcome.wall_s
+            bytes_read += outcome.bytes_read
+            bytes_written += count_written(outcome)
         self.hear(
             RunFinished(
                 **self._head(plan.run_id, plan.stage.name),
@@ -222,9 +231,9 @@ class Observer:
                 found=count["found"],
                 failed=count["failed"],
                 wall_s=wall_s,
-                task_s=sum(outcome.wall_s for outcome in outcomes),
-                bytes_read=sum(outcome.bytes_read for outcome in outcomes),
-                bytes_written=sum(map(count_written, outcomes)),
+                task_s=task_s,
+                bytes_read=bytes_read,
+                bytes_written=bytes_written,
             )
         )
 

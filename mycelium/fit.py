@@ -26,6 +26,7 @@ from mycelium.reduce import PartTree, Reducer
 from mycelium.stage import Stage
 from mycelium.store import Store
 from mycelium.task import Task, TaskResult, decode_part, encode_part
+from mycelium.tasks import Changed
 
 FITS = "fits"
 """The prefix of what fits ask, are answered and find."""
@@ -103,7 +104,7 @@ class Rounds:
         return total
 
     def _ask_all(self, question: ObjectRef) -> pa.Table:
-        tasks = [replace(task, found=False, broadcast=question, asks=True) for task in self.tasks]
+        tasks = Changed(self.tasks, lambda task: replace(task, found=False, broadcast=question, asks=True))
         tree = PartTree(self.stage, self.store, tasks[0].run_id, self.reducer, asks=True)
         failed: list[Outcome] = []
         started_s = time.monotonic()

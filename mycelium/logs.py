@@ -21,6 +21,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from mycelium import errors
 from mycelium.manifest import Outcome
+from mycelium.outcome import count_written
 from mycelium.settings import Settings, read_settings
 from mycelium.wire import TaskCall
 
@@ -175,11 +176,6 @@ def describe_task(
         peak_mb=outcome.peak_mb,
         aws=Directives(int(now_s * 1000), _direct(failed=failed)),
     )
-
-
-def count_written(outcome: Outcome) -> int:
-    """Return the bytes that a task has written; what it found was another's."""
-    return sum(ref.size for ref in outcome.outputs) if outcome.status == "done" else 0
 
 
 def name_failure(error_kind: str | None) -> str:

@@ -9,18 +9,21 @@ manifest names by their digests. They are read when the outcomes are asked for; 
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
+from itertools import chain
 from typing import Any
 
 import msgspec
 
 from mycelium.errors import ChunkDamagedError, UnknownRunError
+from mycelium.hint import say_command
 from mycelium.nearest import find_nearest
 from mycelium.outcome import ObjectRef, Outcome, digest, strip_times
 from mycelium.schema import Dataset, Provenance, Result, Row
 from mycelium.store import ObjectInfo, Store
-from mycelium.volumes import VOLUME_SUFFIX, Volume, Volumes, put_volumes
+from mycelium.volumes import VOLUME_SUFFIX, Named, Volume, Volumes, put_volumes
 
 __all__ = [  # what a run leaves is known by this module's name, wherever a part of it is defined
+    "ARCHITECTURE",
     "FIT",
     "GATHERED",
     "INGEST",
@@ -48,6 +51,8 @@ VOLUME_DEPTH = 3
 """Slashes in the key of a volume."""
 FIT = "fit"
 GATHERED = "gathered"
+ARCHITECTURE = "architecture"
+"""What the notes of a run on Lambda call the processor of its functions."""
 INGEST = "ingest"
 """What the manifests of problems call the stage that wrote them: none of those that read chunks."""
 
@@ -99,7 +104,8 @@ class Manifest:
 
     def chunks(self, dataset: str) -> dict[str, ObjectRef]:
         """Return the good objects of one dataset, by chunk id."""
-        return dict(self._refs(dataset))
+        named = chain.from_iterable(self.outcomes.each_named()) if isinstance(self.outcomes, Volumes) else self.outcomes
+        return dict(_refs(named, dataset))
 
     def each_chunk(self, dataset: str) -> Iterator[tuple[str, ObjectRef]]:
         """Yield the good objects of one dataset with their chunk ids, in the order of these.
@@ -109,34 +115,44 @@ class Manifest:
         Raises:
             ChunkDamagedError: a volume is gone, or is not what the manifest says.
         """
-        if not isinstance(self.outcomes, Volumes):
-            yield from sorted(self.chunks(dataset).items())
-            return
-        before = ""
-        for chunk_id, ref in self._refs(dataset):
-            if chunk_id <= before:
-                raise ChunkDamagedError(f"volumes of run {self.run_id} are out of order: {chunk_id} after {before}")
-            before = chunk_id
-            yield chunk_id, ref
+        return chain.from_iterable(page.items() for page in self.chunk_pages(dataset))
 
-    def _refs(self, dataset: str) -> Iterator[tuple[str, ObjectRef]]:
-        named = self.outcomes.each_named() if isinstance(self.outcomes, Volumes) else self.outcomes
-        return ((one.chunk_id, ref) for one in named for ref in one.outputs if ref.dataset == dataset)
+    def chunk_pages(self, dataset: str) -> Iterator[dict[str, ObjectRef]]:
+        """Yield what `each_chunk` does, by chunk id: a volume at a time, or all of a smaller run.
+
+        Raises:
+            ChunkDamagedError: see `each_chunk`.
+        """
+        if not isinstance(self.outcomes, Volumes):
+            yield dict(sorted(self.chunks(dataset).items()))
+            return
+        last = ""
+        for named in self.outcomes.each_named():
+            pairs = list(_refs(named, dataset))
+            page = dict(pairs)
+            ids = list(page)
+            if len(ids) < len(pairs) or ids != sorted(ids) or (ids and ids[0] <= last):
+                at = last or pairs[0][0]
+                raise ChunkDamagedError(f"volumes of run {self.run_id} are out of order, at or after chunk {at}")
+            last = ids[-1] if ids else last
+            yield page
 
     @property
     def parents(self) -> tuple[str, ...]:
         """The runs that it was made of, as ``dataset/run id``; none for problems, which come from files."""
         return () if self.stage == INGEST else self.inputs
 
-    @property
-    def objects(self) -> tuple[tuple[str, ObjectRef], ...]:
-        """Every good object of the run, by chunk id; first, by the name ``fit``, the artifact that it mapped with.
+    def each_object(self) -> Iterator[tuple[str, ObjectRef]]:
+        """Yield every good object of the run, by chunk id; first, by the name ``fit``, the artifact it mapped with.
 
-        What was made of the last part follows, by the name ``gathered``.
+        What was made of the last part follows that, by the name ``gathered``. Of a large run no more than a volume is
+        in memory at a time.
         """
-        fit = () if self.fit is None else ((FIT, self.fit),)
-        gathered = tuple((GATHERED, ref) for ref in self.gathered)
-        return (*fit, *gathered, *((outcome.chunk_id, ref) for outcome in self.outcomes for ref in outcome.outputs))
+        if self.fit is not None:
+            yield FIT, self.fit
+        yield from ((GATHERED, ref) for ref in self.gathered)
+        named = chain.from_iterable(self.outcomes.each_named()) if isinstance(self.outcomes, Volumes) else self.outcomes
+        yield from ((one.chunk_id, ref) for one in named for ref in one.outputs)
 
     @property
     def failed(self) -> tuple[Outcome, ...]:
@@ -153,6 +169,10 @@ class Manifest:
     def n_failed(self) -> int:
         """How many chunks failed; no volume is read for it."""
         return self.outcomes.n_failed if isinstance(self.outcomes, Volumes) else len(self.failed)
+
+
+def _refs(named: Iterable[Named | Outcome], dataset: str) -> Iterator[tuple[str, ObjectRef]]:
+    return ((one.chunk_id, ref) for one in named for ref in one.outputs if ref.dataset == dataset)
 
 
 def manifest_key(dataset: str, run_id: str) -> str:
@@ -260,7 +280,9 @@ def find_run(store: Store, reference: str, dataset: str | None = None) -> Manife
     if not exact:
         near = find_nearest(reference.strip("/"), _answering(store, dataset))
         hint = f": did you mean {near}?" if near else ";"
-        raise UnknownRunError(f"no run {reference!r} in {store.uri}{hint} `python -m coordinator runs` lists them")
+        raise UnknownRunError(
+            f"no run {reference!r} in {store.uri}{hint} `{say_command('coordinator runs')}` lists them"
+        )
     if len({run_id for _, run_id in exact}) > 1:
         names = ", ".join(f"{name}/{run_id}" for name, run_id in exact[:4])
         raise UnknownRunError(f"{reference!r} may be any of {names}: say more of it")

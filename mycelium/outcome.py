@@ -85,6 +85,11 @@ def strip_times(outcome: Outcome) -> Outcome:
     )
 
 
+def count_written(outcome: Outcome) -> int:
+    """Return the bytes that a task has written; what it found was another's."""
+    return sum(ref.size for ref in outcome.outputs) if outcome.status == "done" else 0
+
+
 def digest(data: bytes) -> str:
     """Return the SHA-256 of some bytes, hexadecimal."""
     return hashlib.sha256(data).hexdigest()

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Generic, TypeVar, overload
 
 import msgspec
@@ -115,8 +116,11 @@ class Packed(Blocks[T], Generic[T]):
 
     def extend(self, items: Iterable[T]) -> None:
         """Add items at the end."""
-        for item in items:
-            self.append(item)
+        waiting = iter(items)
+        while some := list(islice(waiting, BLOCK - len(self._open))):
+            self._open += some
+            if len(self._open) == BLOCK:
+                self._pack()
 
     def __len__(self) -> int:
         """Return how many items there are."""

@@ -1,8 +1,7 @@
 """Runs: what a plan says is done, and the record of what became of it."""
 
 import contextlib
-import importlib.metadata
-import subprocess
+import functools
 import threading
 import time
 from collections import Counter
@@ -10,7 +9,6 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import attrgetter
-from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -20,8 +18,8 @@ from mycelium.errors import FitError
 from mycelium.events import End, Observer
 from mycelium.failures import FailureCount, FailurePolicy
 from mycelium.fit import Rounds, look_for_artifact, put_artifact
-from mycelium.logs import count_written
 from mycelium.manifest import IN_ONE, Manifest, ObjectRef, Outcome, digest, write_manifest
+from mycelium.outcome import count_written
 from mycelium.packed import Packed
 from mycelium.plan import Plan, read_finished
 from mycelium.progress import Progress, ShowsProgress, show_progress
@@ -29,6 +27,8 @@ from mycelium.reduce import PartTree, Reducer
 from mycelium.schema import Header, Result, Row, chunk_key, encode_chunk
 from mycelium.store import Store, open_store
 from mycelium.task import Task, TaskResult, decode_part, describe_error
+from mycelium.tasks import Changed, choose_found
+from mycelium.version import code_version
 
 GATHERED_CHUNK = "00000"
 """The one chunk of a dataset that a stage makes of its last part."""
@@ -263,7 +263,7 @@ class _Running:
         tasks = plan.tasks
         if self.fitted.ref is not None:
             given = self.fitted.ref
-            tasks = [task if task.found else replace(task, broadcast=given) for task in tasks]
+            tasks = Changed(tasks, lambda task: task if task.found else replace(task, broadcast=given))
         failures = FailureCount(self.until.policy, plan.n_chunks)
         with self.show(plan.stage.name, len(tasks) + len(plan.lost), quiet=self.quiet) as progress:
             progress.failures.update(outcome.error_kind or "?" for outcome in plan.lost)
@@ -285,8 +285,8 @@ class _Running:
         if allowance is None:
             yield from self._run_tasks(tasks)
             return
-        yield from self._run_tasks([task for task in tasks if task.found])
-        waiting = [task for task in tasks if not task.found]
+        yield from self._run_tasks(choose_found(tasks, found=True))
+        waiting = choose_found(tasks, found=False)
         while waiting and (n := allowance.allow(len(waiting))):
             yield from self._run_tasks(waiting[:n])
             waiting = waiting[n:]
@@ -323,7 +323,7 @@ class _Running:
             stage=plan.stage.name,
             stage_version=plan.stage.version,
             params=msgspec.to_builtins(plan.params),
-            commit=code_version(),
+            commit=_running_version(),
             executor=self.executor.name,
             inputs=plan.inputs,
             finished_s=time.time(),
@@ -372,20 +372,7 @@ def _gather(store: Store, plan: Plan, total: pa.Table) -> tuple[ObjectRef, ...]:
     return (ObjectRef(stage.gathers.name, key, len(data), digest(data)),)
 
 
-def code_version() -> str:
-    """Return the package's version and, in a checkout, its commit."""
-    version = importlib.metadata.version("mycelium")
-    checkout = Path(__file__).parent.parent
-    if not (checkout / ".git").exists():
-        return version
-    try:
-        asked = subprocess.run(  # noqa: S603 - constant arguments
-            ["git", "-C", str(checkout), "rev-parse", "--short=12", "HEAD"],  # noqa: S607 - the user's own git
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return version
-    return f"{version}+{asked.stdout.strip()}" if asked.returncode == 0 else version
+@functools.cache
+def _running_version() -> str:
+    """Return the version of the code as it was when this process first asked: git takes longer than a hundred tasks."""
+    return code_version()

@@ -7,6 +7,7 @@ Some stages must know something of all chunks before they can map one of them: a
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
@@ -23,10 +24,17 @@ MADE_BY = b"made_by"
 version and its parameters, as text. Two chunks that differ in it are not of one kind, whatever their columns say."""
 
 
-def select_everything(params: Any) -> Selection:  # noqa: ANN401 - any stage's parameters
-    """Read the whole chunk, whatever the parameters."""
+def _select(selection: Selection, params: Any) -> Selection:  # noqa: ANN401 - any stage's parameters
     del params
-    return EVERYTHING
+    return selection
+
+
+def select_columns(*columns: str) -> Callable[[Any], Selection]:
+    """Return a `select` that reads some columns, whatever the parameters; all, if none is named."""
+    return partial(_select, Selection(columns=columns) if columns else EVERYTHING)
+
+
+select_everything = select_columns()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,8 @@ class Stage(Generic[P]):
         timeout_s: how long one task may take.
         requires: the packages that its Lambda function carries.
         fit: what must be known of all chunks first; None for most stages.
+        side_by_side: whether several of its tasks may run in threads of one process at a time. Its functions then keep
+            nothing between calls, and are for most of their time in NumPy or Arrow, which let other threads run.
     """
 
     name: str
@@ -103,6 +113,7 @@ class Stage(Generic[P]):
     gather: Callable[[pa.Table, P], pa.Table] | None = None
     requires: tuple[str, ...] = ("numpy", "pyarrow", "msgspec")
     fit: Fit[P] | None = None
+    side_by_side: bool = False
 
     def inputs(self, params: P) -> tuple[Dataset, ...]:
         """Return the datasets that are read with some parameters, in the order in which `map` gets their tables."""

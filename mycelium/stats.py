@@ -5,10 +5,12 @@ multiple of `UNIT`.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
+
+from mycelium.schema import Row
 
 UNIT = 1 << 30
 """Fixed point: a real number x in [0, 1] is summed as round(x · UNIT); 2³³ of them fit into 63 bits."""
@@ -78,3 +80,16 @@ def add_tallies(parts: Sequence[pa.Table]) -> pa.Table:
     total = pa.concat_tables(parts).group_by(["name", "key"], use_threads=False)
     total = total.aggregate([("count", "sum"), ("first", "min")]).rename_columns(["name", "key", "count", "first"])
     return total.sort_by([("name", "ascending"), ("key", "ascending")]).combine_chunks()
+
+
+def read_tally(total: pa.Table) -> dict[str, dict[str, int]]:
+    """Return how often each key, as text, was met under each name."""
+    counts: dict[str, dict[str, int]] = {}
+    for name, key, count in zip(*(total[column].to_pylist() for column in ("name", "key", "count")), strict=True):
+        counts.setdefault(name, {})[key.decode()] = count
+    return counts
+
+
+def rank(counts: Mapping[str, int], name: str) -> list[Row]:
+    """Return counts as rows of what was counted, by that name, and its ``count``; the largest first, then by text."""
+    return [{name: key, "count": count} for key, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]

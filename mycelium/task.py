@@ -295,11 +295,11 @@ def _read_input(
             with RangeReader(store, ref.key, ref.size) as reader:
                 table, header = decode_chunk(cast("IO[bytes]", reader), dataset, selection)
                 progress.bytes_read += reader.bytes_read
+        check_provenance(header, expected)
     except ObjectNotFoundError as error:
         raise ChunkDamagedError(f"{ref.key} is gone, though its run's manifest names it") from error
     except ChunkError as error:
         raise type(error)(f"{ref.key}: {error}") from error
-    check_provenance(header, expected)
     progress.n_input += table.num_rows
     return table, header
 

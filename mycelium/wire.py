@@ -23,6 +23,9 @@ MAX_INLINE_ANSWER = 128 << 10
 
 PART_PREFIX = "parts/"
 
+WORK_PREFIX = "work/"
+"""Where a state machine's lists of items lie, and what its maps and failed tasks say."""
+
 
 @dataclass(frozen=True, slots=True)
 class TaskCall:

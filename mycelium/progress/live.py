@@ -114,12 +114,12 @@ def _describe_more(work: Progress) -> Text | None:
     parts = Text("  ")
     flying = work.traffic.in_flight
     for text, style in (
-        (work.waits and make_printable(work.waits), "yellow"),
+        (work.waits, "yellow"),
         (work.describe_failures(), "red"),
         (f"{flying:,} in flight" if flying else "", ""),
         (work.describe_traffic(), "yellow"),
         (f"{work.usd:.4f} USD" if work.usd else "", ""),
-        (make_printable(work.note), ""),
+        (work.note, ""),
     ):
         if text:
             parts.append(", " if len(parts) > len(_ENDS) else "")

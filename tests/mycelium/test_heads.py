@@ -55,6 +55,19 @@ def test_any_grouping_gives_the_same_part(rows: list[tuple[int, int, int | None,
 
 
 @given(ROWS)
+def test_a_part_is_what_arrow_makes_by_grouping_and_sorting(
+    rows: list[tuple[int, int, int | None, int, float]],
+) -> None:
+    keys, made = ["layer", "head", "level"], part(rows)
+    sums = ["problems", "things", "things_squared", "merit"]
+    every = pa.concat_tables([part([row]) for row in rows])
+    grouped = every.group_by(keys, use_threads=False).aggregate([(name, "sum") for name in sums])
+    ordered = grouped.rename_columns(keys + sums).sort_by([(name, "ascending") for name in keys])
+    assert made.equals(ordered.combine_chunks())
+    assert made.schema.equals(ordered.schema)
+
+
+@given(ROWS)
 def test_a_slow_loop_chooses_the_same_head_and_finds_the_same_levels(
     rows: list[tuple[int, int, int | None, int, float]],
 ) -> None:

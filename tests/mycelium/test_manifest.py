@@ -91,7 +91,7 @@ def test_many_outcomes_stand_in_volumes_and_come_back_as_they_were(store: Store,
     assert replace(read, outcomes=manifest.outcomes, version=1) == manifest
     assert read.chunks("iaf") == manifest.chunks("iaf")
     assert list(read.each_chunk("iaf")) == list(manifest.each_chunk("iaf")) == sorted(manifest.chunks("iaf").items())
-    assert read.objects == manifest.objects
+    assert list(read.each_object()) == list(manifest.each_object())
     assert (manifest.cuts, read.cuts) == ((), ("00001", "00003"))
 
 
@@ -131,7 +131,7 @@ def test_volumes_out_of_order_are_damaged(small: None) -> None:
     store = MemoryStore()
     manifest = build_run(store, [make_iaf(seed=i) for i in range(4)]).manifest
     write_manifest(store, replace(manifest, outcomes=manifest.outcomes[::-1]), (IAF,))
-    with pytest.raises(ChunkDamagedError, match="volumes of run .* are out of order: 00002 after 00003"):
+    with pytest.raises(ChunkDamagedError, match="volumes of run .* are out of order, at or after chunk 00003"):
         list(read_manifest(store, "iaf", manifest.run_id).each_chunk("iaf"))
 
 

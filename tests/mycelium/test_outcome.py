@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from mycelium.outcome import ObjectRef, Outcome, digest, strip_times
+from mycelium.outcome import ObjectRef, Outcome, count_written, digest, strip_times
 
 
 def test_a_digest_is_sha256() -> None:
@@ -17,6 +17,15 @@ def test_what_decides_stays_and_what_it_took_goes() -> None:
     slow = Outcome("00000", "done", (ref,), n_input=3, wall_s=9.0, attempts=4, cold=True, billed_ms=9000)
     assert strip_times(fast) == strip_times(slow)
     assert strip_times(fast).outputs == (ref,)
+
+
+def test_what_was_found_was_written_by_another() -> None:
+    refs = (
+        ObjectRef("tokens", "tokens/x/00000.parquet", 3, "0" * 64),
+        ObjectRef("iaf", "iaf/x/0.parquet", 4, "0" * 64),
+    )
+    assert count_written(Outcome("00000", "done", refs)) == 7
+    assert count_written(Outcome("00000", "found", refs)) == 0
 
 
 AGREED = {"chunk_id", "status", "outputs", "error", "error_kind", "n_input", "n_output", "n_problems"}

@@ -9,9 +9,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
+from mycelium import manifest as manifests
+from mycelium import plan as plans
 from mycelium.errors import WrongDatasetError
-from mycelium.manifest import Manifest
+from mycelium.manifest import Manifest, ObjectRef, Outcome, put_manifest
 from mycelium.plan import plan_run
 from mycelium.run import run_plan
 from mycelium.schema import Column, Dataset, Provenance, Result, decode_chunk
@@ -249,7 +253,7 @@ def test_what_the_last_part_became_is_one_of_the_runs_objects_and_made_anew_if_i
     inputs = [build(store, ONE, [rows(1), rows(2)]), build(store, TWO, [rows(10), rows(20)])]
     first = total(store, Params(), inputs)
     (ref,) = first.gathered
-    assert ("gathered", ref) in first.objects
+    assert ("gathered", ref) in list(first.each_object())
     store.delete(ref.key)
     again = total(store, Params(), inputs)
     assert again.gathered == first.gathered
@@ -263,11 +267,14 @@ def test_the_collector_is_left_as_it_was(enabled: bool, monkeypatch: pytest.Monk
     store = MemoryStore()
     inputs = [build(store, ONE, [rows(1)]), build(store, TWO, [rows(10)])]
 
-    def list_keys(*_: object) -> Iterator[str]:
-        seen.append(gc.isenabled())
-        return iter(())
+    listed = store.list_pages
 
-    monkeypatch.setattr(store, "list_keys", list_keys)
+    def list_pages(*args: Any, sized: bool = True) -> Iterator[dict[str, int]]:
+        if not sized:
+            seen.append(gc.isenabled())
+        return listed(*args, sized=sized)
+
+    monkeypatch.setattr(store, "list_pages", list_pages)
     before = gc.isenabled()
     try:
         gc.enable() if enabled else gc.disable()
@@ -278,3 +285,99 @@ def test_the_collector_is_left_as_it_was(enabled: bool, monkeypatch: pytest.Monk
         assert gc.isenabled() == enabled
     finally:
         gc.enable() if before else gc.disable()
+
+
+CHUNKS = st.dictionaries(st.text("0189", min_size=1, max_size=3), st.sampled_from([0, 1, 5]), max_size=12)
+"""Chunks of one input, and the bytes that its manifest says of each."""
+
+
+def list_run(dataset: Dataset, chunks: Mapping[str, int]) -> Manifest:
+    """Return the manifest of a run that wrote chunks of these sizes; a chunk of no bytes has failed."""
+    run_id = f"gsm8k-{dataset.name}"
+    refs = {
+        chunk_id: ObjectRef(dataset.name, f"{dataset.name}/{run_id}/{chunk_id}.parquet", size, f"{size}-{chunk_id}")
+        for chunk_id, size in chunks.items()
+    }
+    outcomes = [Outcome(chunk_id, "done", (ref,) if ref.size else ()) for chunk_id, ref in sorted(refs.items())]
+    return Manifest(
+        run_id=run_id,
+        provenance=BEFORE,
+        stage=dataset.name,
+        stage_version=1,
+        params={},
+        commit="",
+        executor="",
+        inputs=(),
+        finished_s=0.0,
+        wall_s=0.0,
+        complete=True,
+        n_chunks=len(outcomes),
+        outcomes=tuple(outcomes),
+    )
+
+
+def plan_naively(
+    read: Sequence[Mapping[str, int]], there: Sequence[Mapping[str, int]], written: set[str]
+) -> dict[str, tuple[str, int]]:
+    """Return of each chunk whether it is lost, found or to do, and how many objects it reads; chunk by chunk."""
+    became = {}
+    for chunk_id, size in read[0].items():
+        if not size:
+            continue
+        lacks = not read[1].get(chunk_id)
+        in_all = [i for i in range(3) if read[i].get(chunk_id)]
+        whole = all(there[i].get(chunk_id) == read[i][chunk_id] for i in in_all)
+        state = "lost" if lacks else "found" if chunk_id in written else "to do" if whole else "lost"
+        became[chunk_id] = (state, 0 if state == "lost" else len(in_all))
+    return became
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    read=st.tuples(CHUNKS, CHUNKS, CHUNKS),
+    there=st.tuples(CHUNKS, CHUNKS, CHUNKS),
+    keeps=st.booleans(),
+    written=st.sets(st.text("0189", min_size=1, max_size=3), max_size=8),
+    together=st.integers(1, 4),
+)
+def test_a_plan_is_what_looking_at_each_chunk_alone_says(
+    read: tuple[dict[str, int], ...],
+    there: tuple[dict[str, int], ...],
+    keeps: bool,
+    written: set[str],
+    together: int,
+) -> None:
+    assume(all(any(one.values()) for one in read))
+    if keeps:  # most of what the manifests say is there: else hardly a page is whole
+        there = tuple({**one, **dict(list(lost.items())[:1])} for one, lost in zip(read, there, strict=True))
+    for store in (MemoryStore(), PagedStore(together)):
+        given_ = [list_run(dataset, one) for dataset, one in zip((ONE, TWO, BEATS), read, strict=True)]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(plans, "_TOGETHER", together)
+            patch.setattr(manifests, "IN_ONE", 2 * together if isinstance(store, PagedStore) else manifests.IN_ONE)
+            inputs = [put_manifest(store, one, one.stage) for one in given_]
+            for one, lies in zip(given_, there, strict=True):
+                for chunk_id, size in lies.items():
+                    store.put(f"{one.stage}/{one.run_id}/{chunk_id}.parquet", b"x" * size)
+            run_id = plan_run(store, store, STAGE, Params(beats=True), inputs).run_id
+            for chunk_id in written:
+                store.put(f"sums/{run_id}/{chunk_id}.parquet", b"")
+            plan = plan_run(store, store, STAGE, Params(beats=True), inputs)
+        found = {task.chunk_id: ("found" if task.found else "to do", len(task.inputs)) for task in plan.tasks}
+        found |= {outcome.chunk_id: ("lost", 0) for outcome in plan.lost}
+        wanted = plan_naively(read, there, written)
+        assert found == wanted
+        assert plan.n_chunks == len(wanted)
+        assert [task.chunk_id for task in plan.tasks] == sorted(task.chunk_id for task in plan.tasks)
+
+
+class PagedStore(MemoryStore):
+    """A store whose pages are small."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__()
+        self._n = n
+
+    def list_pages(self, prefix: str = "", cuts: Sequence[str] = (), *, sized: bool = True) -> Iterator[dict[str, int]]:
+        pairs = [pair for page in super().list_pages(prefix, cuts, sized=sized) for pair in page.items()]
+        return (dict(pairs[i : i + self._n]) for i in range(0, len(pairs), self._n))

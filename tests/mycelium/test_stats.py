@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mycelium.stats import Moments, Tally, add_tallies
+from mycelium.stats import Moments, Tally, add_tallies, rank, read_tally
 
 
 @given(st.lists(st.integers(0, 10_000), min_size=2, max_size=50))
@@ -53,3 +53,20 @@ def test_tallies_add_to_the_tally_of_everything(parts: list[list[tuple[str, byte
         tables.append(tally.table())
     assert add_tallies(tables).equals(whole.table())
     assert add_tallies([add_tallies(tables[:1]), *tables[1:]]).equals(whole.table())
+
+
+def test_a_tally_is_read_back_by_name_and_key() -> None:
+    tally = Tally()
+    tally.add("step", count=3)
+    tally.add("label", "é".encode(), 2)
+    tally.add("label", b"add")
+    assert read_tally(tally.table()) == {"step": {"": 3}, "label": {"add": 1, "é": 2}}
+    assert read_tally(Tally().table()) == {}
+
+
+def test_the_most_frequent_comes_first_and_equals_by_text() -> None:
+    assert rank({"b": 1, "c": 5, "a": 1}, "label") == [
+        {"label": "c", "count": 5},
+        {"label": "a", "count": 1},
+        {"label": "b", "count": 1},
+    ]

@@ -7,12 +7,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+from botocore import handlers
+from botocore.awsrequest import AWSRequest, AWSResponse
+from botocore.config import Config
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -68,6 +71,24 @@ class TestEveryStore:
         store.put("k", b"second", mode="overwrite")
         assert store.get("k") == b"second"
 
+    @pytest.mark.parametrize("pieces", [[], [b""], [b"a", b"", b"bc"], [b"x" * 3_000_000] * 7])
+    def test_pieces_become_one_object_in_the_place_of_any_other(self, store: Store, pieces: list[bytes]) -> None:
+        store.put("k", b"before")
+        store.put_pieces("k", iter(pieces))
+        assert store.get("k") == b"".join(pieces)
+
+    def test_pieces_that_break_off_leave_what_was_there(self, store: Store) -> None:
+        def break_off() -> Iterator[bytes]:
+            yield b"x" * 9_000_000
+            yield b"y" * 9_000_000
+            raise KeyError("told to")
+
+        store.put("k", b"before")
+        with pytest.raises(KeyError):
+            store.put_pieces("k", break_off())
+        assert store.get("k") == b"before"
+        assert [info.key for info in store.list()] == ["k"]
+
     def test_of_many_creators_one_succeeds(self, store: Store) -> None:
         results: list[bytes | str] = []
         start = threading.Barrier(8)
@@ -115,15 +136,25 @@ class TestEveryStore:
             assert [info.key for info in store.list("p/", page_size=5, cuts=cuts)] == keys
         assert list(store.list("nothing/", page_size=5, cuts=keys)) == []
 
-    def test_a_listing_that_is_left_and_one_of_keys_alone(self, store: Store) -> None:
+    def test_a_listing_that_is_left_and_one_of_pages(self, store: Store) -> None:
         keys = [f"p/{i:03d}" for i in range(25)]
         for key in keys:
             store.put(key, b"")
         listing = store.list("p/", page_size=2, cuts=keys[::4])
         assert [next(listing).key for _ in range(7)] == keys[:7]
         del listing
-        assert list(store.list_keys("p/")) == list(store.list_keys("p/", cuts=keys[::10])) == keys
-        assert list(store.list_keys("p/01")) == keys[10:20]
+        assert [key for page in store.list_pages("p/01") for key in page] == keys[10:20]
+
+    @pytest.mark.parametrize("sized", [True, False])
+    def test_pages_say_what_the_listing_says(self, store: Store, sized: bool) -> None:
+        keys = ["o", *(f"p/{i:03d}" for i in range(25)), "p/01-", "p/01/below", "p/010/too"]
+        for key in sorted(set(keys) - ({"p/010"} if isinstance(store, LocalStore) else {"p/010/too"})):
+            store.put(key, key.encode())
+        for prefix in ("", "p", "p/", "p/01", "p/01/", "nothing"):
+            for cuts in ((), ("p/0075", "p/011"), keys):
+                pairs = [pair for page in store.list_pages(prefix, cuts, sized=sized) for pair in page.items()]
+                wanted = [(info.key, info.size) for info in store.list(prefix)]
+                assert pairs == wanted if sized else [key for key, _ in pairs] == [key for key, _ in wanted]
 
     def test_a_prefix_need_not_end_at_a_slash(self, store: Store) -> None:
         for key in ("iaf/run-1/0", "iaf/run-2/0", "iafx/0", "other"):
@@ -366,14 +397,15 @@ class TestS3Store:
         monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
         monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
-        with pytest.raises(StoreNotAvailableError, match="credentials"):
+        with pytest.raises(StoreNotAvailableError, match="credentials are needed .*: set AWS_PROFILE"):
             S3Store("bucket", client=boto3.Session(region_name="us-east-1").client("s3")).get("k")
 
     @pytest.mark.parametrize(
         ("code", "error", "words"),
         [
             ("AccessDenied", StoreNotAvailableError, "refuses these AWS credentials"),
-            ("ExpiredToken", StoreNotAvailableError, "refuses these AWS credentials"),
+            ("ExpiredToken", StoreNotAvailableError, "credentials have expired .*: log in again"),
+            ("InvalidAccessKeyId", StoreNotAvailableError, "AWS does not know these credentials"),
             ("InternalError", StoreError, "InternalError"),
         ],
     )
@@ -428,12 +460,50 @@ class TestS3Store:
 
     def test_a_listing_reads_the_keys_that_others_wrote(self, bucket: str) -> None:
         client = boto3.client("s3")
-        names = ["a b", "a+b", "a&lt;b", "ü/%41", "<xml>"]
+        names = ["a b", "a+b", "a&lt;b", "ü/%41", "<xml>", "<Key>k</Key>"]
         for name in names:
             client.put_object(Bucket=bucket, Key=f"p/{name}", Body=b"123")
         found = list(S3Store(bucket, "p", client=client).list())
         assert [info.key for info in found] == sorted(names, key=str.encode)
         assert {info.size for info in found} == {3}
+
+    def test_an_error_that_comes_as_a_page_is_tried_again_and_told(self, aws: str) -> None:
+        client = boto3.client("s3", config=Config(retries={"mode": "standard", "total_max_attempts": 2}))
+        body = b"<?xml version='1.0'?><Error><Code>InternalError</Code><Message>told to</Message></Error>"
+        sent: list[object] = []
+
+        def answer(request: AWSRequest, **_: object) -> AWSResponse:
+            sent.append(request)
+            response = AWSResponse(request.url, 200, {}, None)
+            response._content = body
+            return response
+
+        for _ in range(3):
+            pages.hear_pages(client)
+        client.meta.events.register("before-send.s3", answer)
+        with pytest.raises(StoreError, match="InternalError"):
+            list(S3Store("bucket", client=client).list())
+        assert len(sent) == 2
+
+    def test_botocore_reads_nothing_but_the_head_of_a_page(self, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        client = boto3.client("s3")
+        store = S3Store(bucket, client=client)
+        for i in range(20):
+            store.put(f"k{i:02d}", b"1")
+        seen: list[bytes] = []
+
+        def look(_status: int, body: bytes) -> bool:
+            seen.append(body)
+            return False
+
+        monkeypatch.setattr(handlers, "_looks_like_special_case_error", look)
+        for _ in range(2):
+            assert len(list(store.list("k"))) == 20
+        assert len(seen) == 2
+        assert all(b"<Name>" in body and b"<Contents>" not in body for body in seen)
+
+    def test_a_key_may_have_line_ends(self) -> None:
+        assert pages._unquote(["a%0Ab", "c+d", "%25"]) == ["a\nb", "c d", "%"]
 
     def test_a_task_s_get_and_put_are_one_request_each(self, bucket: str) -> None:
         client = boto3.client("s3")
@@ -480,7 +550,7 @@ def test_a_uri_opens_its_store(aws: str, uri: str, kind: type, shown: str) -> No
     assert open_store(store.uri).uri == shown
 
 
-@pytest.mark.parametrize("uri", ["", "gs://bucket", "s3://", "file://host/path", "http://x/y"])
+@pytest.mark.parametrize("uri", ["", "gs://bucket", "s3://", "file://host/path", "http://x/y", "~no-such-user-/store"])
 def test_other_uris_are_refused_with_what_to_type(uri: str) -> None:
     with pytest.raises(UserInputError, match="a store is a path, file:///path or s3://bucket/prefix"):
         open_store(uri)

@@ -107,7 +107,9 @@ def test_any_changed_byte_is_noticed_before_arrow_sees_it(place: int, value: int
 def test_a_chunk_of_another_origin_is_refused_by_name() -> None:
     store = MemoryStore()
     task = make_task(store, reads_of=Provenance("gsm8k", "MATH", GSM8K.teacher))
-    assert "origin 'MATH', and the chunk is of origin 'GSM8K'" in (run(task, store).outcome.error or "")
+    error = run(task, store).outcome.error or ""
+    assert "origin 'MATH', and the chunk is of origin 'GSM8K'" in error
+    assert error.startswith(f"{task.inputs[0].key}: "), "of several inputs it is said which"
 
 
 def test_a_nan_is_named() -> None:

@@ -33,7 +33,9 @@ def test_outcomes_come_back_from_volumes_of_any_size(n: int, n_each: int) -> Non
     assert [outcome for outcome in read.each_of_failed() if outcome.status == "failed"] == [
         outcome for outcome in outcomes if outcome.status == "failed"
     ]
-    assert list(read.each_named()) == [Named(outcome.chunk_id, outcome.outputs) for outcome in outcomes]
+    assert [one for some in read.each_named() for one in some] == [
+        Named(outcome.chunk_id, outcome.outputs) for outcome in outcomes
+    ]
     assert read.cuts == tuple(outcome.chunk_id for outcome in outcomes[n_each - 1 : -1 : n_each])
 
 

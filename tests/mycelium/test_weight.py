@@ -124,3 +124,55 @@ def test_what_is_read_weighs_no_more_than_was_said(texts: list[str], numbers: li
     read_back = file.read_row_groups([0])
     offsets = 8 * (n + 1) * 3  # of texts and lists, and bits for what may be missing
     assert read_back.nbytes <= weight.most + offsets
+
+
+HIDDEN = {
+    "a view": lambda texts: texts.cast(pa.string_view()),
+    "JSON": lambda texts: pa.ExtensionArray.from_storage(pa.json_(pa.large_string()), texts),
+    "opaque": lambda texts: pa.ExtensionArray.from_storage(pa.opaque(pa.large_string(), "type", "vendor"), texts),
+    "bytes": lambda texts: texts.cast(pa.large_binary()).cast(pa.binary_view()),
+    "in a struct": lambda texts: pa.StructArray.from_arrays([texts], ["text"]),
+}
+
+
+@pytest.mark.parametrize("kind", HIDDEN)
+def test_one_text_in_many_rows_is_refused_whatever_it_is_called(kind: str) -> None:
+    texts = HIDDEN[kind](pa.array(["x" * 50_000] * 2000, pa.large_string()))
+    data = write(pa.table({"text": texts}))
+    assert len(data) < 10_000
+    with pytest.raises(ChunkDamagedError, match="its texts unfold to more than 8388608 bytes"):
+        read(data, 8 * MB)
+
+
+NUMBERS = pa.array([0]).take(pa.array([0] * 20_000))
+FIELDS = [f"f{i}" for i in range(100)]
+
+
+@pytest.mark.parametrize("is_listed", [False, True])
+def test_a_row_of_many_numbers_weighs_what_they_all_do(is_listed: bool) -> None:
+    rows = pa.StructArray.from_arrays([NUMBERS] * len(FIELDS), FIELDS)
+    if is_listed:
+        rows = pa.ListArray.from_arrays(pa.array([0, len(rows)], pa.int32()), rows)
+    data = write(pa.table({"row": rows}))
+    assert weigh(open_file(data), [0], None).least >= 20_000 * 100 * 8
+    with pytest.raises(ChunkDamagedError, match="announces more than"):
+        read(data, 8 * MB)
+
+
+@pytest.mark.parametrize("name", ["a", "a.b", ".", ""])
+def test_a_list_is_weighed_whatever_its_name(name: str) -> None:
+    table = pa.table([pa.ListArray.from_arrays(pa.array([0, len(NUMBERS)], pa.int32()), NUMBERS)], [name])
+    for columns in (None, [name]):
+        assert weigh(open_file(write(table)), [0], columns).least == 8 * len(NUMBERS) + 4
+    assert weigh(open_file(write(table)), [0], []).least == 0
+
+
+def test_a_column_of_nothing_is_read() -> None:
+    table = pa.table({"nothing": pa.nulls(3), "text": ["a", "b", None]})
+    assert read(write(table), MB) == table
+
+
+def test_a_list_of_half_numbers_weighs_two_bytes_for_each() -> None:
+    halves = pa.array([0.5], pa.float16()).take(pa.array([0] * 600_000))
+    data = write(pa.table({"a": pa.ListArray.from_arrays(pa.array([0, 600_000], pa.int32()), halves)}))
+    assert weigh(open_file(data), [0], None).least == 1_200_000 + 4
