@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from lambdas.stages.heartbeat import HEARTBEATS, PAPER_BEATS
 from lambdas.stages.labels import LABELS
-from lambdas.stages.steps import CHAINS, rank
+from lambdas.stages.steps import CHAINS
 from lambdas.stages.templates import ASSIGNMENTS
 from mycelium.datasets import PROBLEMS
 from mycelium.errors import WrongDatasetError
@@ -25,9 +25,9 @@ from mycelium.pairs.classes import ClassTable, class_key, conclude_classes, deal
 from mycelium.pairs.stratify import SPLITS, check_shares
 from mycelium.pairs.taxonomy import OPERATORS, TEMPLATES, check_same_problems, read_classes
 from mycelium.pairs.texts import clean_text, group_of, read_texts
-from mycelium.schema import Column, Dataset, Result, Row, Selection
-from mycelium.stage import Stage
-from mycelium.stats import Tally, add_tallies
+from mycelium.schema import Column, Dataset, Result, Row
+from mycelium.stage import Stage, select_columns
+from mycelium.stats import Tally, add_tallies, rank, read_tally
 
 TAXONOMIES: Final = {OPERATORS: LABELS, TEMPLATES: ASSIGNMENTS}
 """What a step's classes can be, and the dataset that says them."""
@@ -119,12 +119,6 @@ def settle_head(params: C2PairsParams, results: Mapping[str, Result]) -> C2Pairs
     return replace(params, layer=int(found[0]["layer"] or 0), head=int(found[0]["head"] or 0))
 
 
-def select_problems(params: C2PairsParams) -> Selection:
-    """Read the problems without their chains of thought."""
-    del params
-    return Selection(columns=("problem_id", "problem", "level", "subject"))
-
-
 def map_problems(tables: Sequence[pa.Table], params: C2PairsParams) -> list[pa.Table]:
     """Make the pairs of one chunk.
 
@@ -192,7 +186,7 @@ def _count_beats(table: pa.Table, params: C2PairsParams) -> dict[str, int]:
     if len(heads) > 1:
         raise WrongDatasetError(
             f"the heartbeats of one head are counted, and this run has {len(heads)} heads: name the computing head by "
-            f"--layer and --head (`python -m coordinator status heartbeats/RUN` shows it)"
+            f"--layer and --head (`status heartbeats/RUN` shows it)"
         )
     return dict(zip(table["problem_id"].to_pylist(), table["n_diastole"].to_pylist(), strict=True))
 
@@ -231,10 +225,7 @@ def _read_total(total: pa.Table) -> tuple[dict[str, dict[str, int]], ClassTable]
     """Return the counts by name and key, and how many problems of each group bear which classes."""
     is_group = pc.equal(total["name"], "group")
     groups, others = total.filter(is_group), total.filter(pc.invert(is_group))
-    counts: dict[str, dict[str, int]] = {}
-    for name, key, count in zip(*(others[column].to_pylist() for column in ("name", "key", "count")), strict=True):
-        counts.setdefault(name, {})[key.decode()] = count
-    return counts, ClassTable.of_keys(groups["key"], groups["count"])
+    return read_tally(others), ClassTable.of_keys(groups["key"], groups["count"])
 
 
 def conclude_pairs(total: pa.Table, params: C2PairsParams) -> Result:
@@ -308,7 +299,7 @@ STAGE = Stage(
     summarize=summarize_chunk,
     reduce=add_tallies,
     conclude=conclude_pairs,
-    select=select_problems,
+    select=select_columns("problem_id", "problem", "level", "subject"),
     settle=settle_head,
     choose=choose_inputs,
     optional=(HEARTBEATS,),

@@ -16,7 +16,7 @@ from typing import Final
 import pyarrow as pa
 
 from lambdas.stages.c2_pairs import TAXONOMIES, check_taxonomy
-from lambdas.stages.steps import STEPS, rank
+from lambdas.stages.steps import STEPS
 from mycelium.datasets import PROBLEMS
 from mycelium.labels.parser import parse
 from mycelium.labels.segments import PLAIN_KINDS
@@ -25,9 +25,9 @@ from mycelium.labels.tree import Refusal
 from mycelium.pairs.claims import Claim, Drop, read_claim
 from mycelium.pairs.taxonomy import OPERATORS, check_same_problems, check_same_steps, read_classes
 from mycelium.pairs.texts import clean_text, find_shares, group_of, read_texts
-from mycelium.schema import Column, Dataset, Result, Row, Selection
-from mycelium.stage import Stage
-from mycelium.stats import Tally, add_tallies
+from mycelium.schema import Column, Dataset, Result, Row
+from mycelium.stage import Stage, select_columns
+from mycelium.stats import Tally, add_tallies, rank, read_tally
 
 PAPER_DROPPED: Final = 0.22
 """The share of steps that the paper dropped."""
@@ -86,12 +86,6 @@ class C3PairsParams:
 def choose_inputs(params: C3PairsParams) -> tuple[Dataset, ...]:
     """Return what is read: problems, steps, and what says their classes."""
     return (PROBLEMS, STEPS, TAXONOMIES[params.taxonomy])
-
-
-def select_problems(params: C3PairsParams) -> Selection:
-    """Read the problems without their chains of thought."""
-    del params
-    return Selection(columns=("problem_id", "problem"))
 
 
 @dataclass(slots=True)
@@ -272,9 +266,7 @@ def conclude_pairs(total: pa.Table, params: C3PairsParams) -> Result:
         their share of the steps; ``details``: what stood in the way, the 40 most frequent; ``classes``, ``claims`` and
         ``origins`` of the pairs.
     """
-    counts: dict[str, dict[str, int]] = {}
-    for name, key, count in zip(*(total[column].to_pylist() for column in ("name", "key", "count")), strict=True):
-        counts.setdefault(name, {})[key.decode()] = count
+    counts = read_tally(total)
     steps, pairs = counts.get("step", {}), counts.get("pair", {})
     n_step, n_pair = sum(steps.values()), sum(pairs.values())
     totals: Row = {
@@ -314,6 +306,6 @@ STAGE = Stage(
     summarize=summarize_chunk,
     reduce=add_tallies,
     conclude=conclude_pairs,
-    select=select_problems,
+    select=select_columns("problem_id", "problem"),
     choose=choose_inputs,
 )

@@ -20,8 +20,8 @@ import pyarrow as pa
 
 from lambdas.stages.steps import STEPS
 from mycelium.datasets import EMBEDDINGS
-from mycelium.schema import Result, Selection
-from mycelium.stage import Stage
+from mycelium.schema import Result
+from mycelium.stage import Stage, select_columns
 
 MAX_DIMENSIONS: Final = 1 << 14
 MAX_N: Final = 8
@@ -46,12 +46,6 @@ class EmbeddingsParams:
             raise ValueError(f"dimensions are 1 to {MAX_DIMENSIONS}; got {self.dimensions}")
         if not 1 <= self.longest <= MAX_N:
             raise ValueError(f"longest is 1 to {MAX_N}; got {self.longest}")
-
-
-def select_expressions(params: EmbeddingsParams) -> Selection:
-    """Read what the steps say, and what names them."""
-    del params
-    return Selection(columns=("problem_id", "step", "expression"))
 
 
 def map_steps(tables: Sequence[pa.Table], params: EmbeddingsParams) -> list[pa.Table]:
@@ -141,5 +135,5 @@ STAGE = Stage(
     summarize=summarize_vectors,
     reduce=add_vectors,
     conclude=conclude_vectors,
-    select=select_expressions,
+    select=select_columns("problem_id", "step", "expression"),
 )

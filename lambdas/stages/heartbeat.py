@@ -16,7 +16,7 @@ import pyarrow as pa
 from mycelium.datasets import IAF
 from mycelium.errors import WrongDatasetError
 from mycelium.heads import HeadCounts, check_head, select_head
-from mycelium.schema import Column, Dataset, Result, head_columns, trace_bounds
+from mycelium.schema import Column, Dataset, Result, head_columns, head_numbers, trace_bounds
 from mycelium.signals.heartbeat import (
     HIGH_POLE,
     LOW_POLE,
@@ -25,6 +25,7 @@ from mycelium.signals.heartbeat import (
     Phases,
     bimodality,
     check_fractions,
+    count_true,
     find_phases,
     is_at_least,
 )
@@ -92,38 +93,67 @@ def map_layers(tables: Sequence[pa.Table], params: HeartbeatParams) -> list[pa.T
         BadSignalError: a value is no fraction.
     """
     (table,) = tables
-    bounds = trace_bounds(table, "layer").tolist()
-    layers = [_count_layer(table.slice(start, end - start), params) for start, end in pairwise(bounds)]
-    return [pa.concat_tables(layers).unify_dictionaries() if layers else HEARTBEATS.arrow_schema().empty_table()]
-
-
-def _count_layer(table: pa.Table, params: HeartbeatParams) -> pa.Table:
     names = head_columns(table)
-    bounds = trace_bounds(table)
-    starts, n_tokens = bounds[:-1], np.diff(bounds)
+    keys = table.select(["layer", "problem_id", "level"]).combine_chunks()
+    edges = trace_bounds(keys, "layer")
+    # A layer begins with a trace of its own, though the problem be the one that the last layer ended with.
+    starts = np.union1d(trace_bounds(keys), edges)[:-1]
+    first = np.searchsorted(starts, edges)
+    layers = [
+        _count_layer(table.slice(start, end - start), names, starts[i:j] - start, params)
+        for (start, end), (i, j) in zip(pairwise(edges.tolist()), pairwise(first.tolist()), strict=True)
+    ]
+    if not layers:
+        return [HEARTBEATS.arrow_schema().empty_table()]
+    # Every layer's traces as many times as there are heads: a row each.
+    trace = np.concatenate([np.tile(np.arange(i, j), len(names)) for i, j in pairwise(first.tolist())])
+    n_tokens = np.diff(starts, append=table.num_rows)[trace]
+    named = keys.take(pa.array(starts[trace]))
+    columns = {
+        "layer": named["layer"],
+        "head": np.concatenate([np.repeat(head_numbers(names), n) for n in np.diff(first)]),
+        "problem_id": named["problem_id"],
+        "level": named["level"],
+        "n_tokens": n_tokens,
+        "n_systole": np.concatenate([layer.systoles.counts for layer in layers]),
+        "n_diastole": np.concatenate([layer.diastoles.counts for layer in layers]),
+        "n_low": n_tokens - np.concatenate([layer.n_not_low for layer in layers]),
+        "n_high": np.concatenate([layer.n_high for layer in layers]),
+        "systole_widths": _list_widths([layer.systoles for layer in layers]),
+        "diastole_widths": _list_widths([layer.diastoles for layer in layers]),
+    }
+    return [pa.table(columns).cast(HEARTBEATS.arrow_schema())]
+
+
+@dataclass(frozen=True, slots=True)
+class _Widths:
+    """Phases of one kind: how many each trace has, and the tokens of each."""
+
+    counts: npt.NDArray[np.int64]
+    widths: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """What is counted in the traces of one layer, head by head."""
+
+    systoles: _Widths
+    diastoles: _Widths
+    n_not_low: npt.NDArray[np.int32]
+    n_high: npt.NDArray[np.int32]
+
+
+def _count_layer(table: pa.Table, names: list[str], starts: npt.NDArray[np.int64], params: HeartbeatParams) -> _Layer:
     fractions = _stack_heads(table, names)
     # Every head's traces one after another: one long row, cut where a problem or a head begins.
     trace_starts = (np.arange(len(names))[:, None] * table.num_rows + starts).ravel()
-    n_traces = len(trace_starts)
     phases = find_phases(is_at_least(fractions, params.threshold).ravel(), trace_starts, params.min_run)
-    n_systole, systole_widths = _group_widths(phases, np.flatnonzero(phases.reading), n_traces)
-    n_diastole, diastole_widths = _group_widths(phases, np.flatnonzero(~phases.reading), n_traces)
-    once = pa.array(starts)
-    tokens = np.tile(n_tokens, len(names))
-    columns = {
-        "layer": pa.repeat(table["layer"][0], n_traces),
-        "head": np.repeat([int(name.rpartition("_")[2]) for name in names], len(starts)),
-        "problem_id": _tile(table["problem_id"].take(once), len(names)),
-        "level": _tile(table["level"].take(once), len(names)),
-        "n_tokens": tokens,
-        "n_systole": n_systole,
-        "n_diastole": n_diastole,
-        "n_low": tokens - _count_true(is_at_least(fractions, LOW_POLE), starts),
-        "n_high": _count_true(is_at_least(fractions, HIGH_POLE), starts),
-        "systole_widths": systole_widths,
-        "diastole_widths": diastole_widths,
-    }
-    return pa.table(columns).cast(HEARTBEATS.arrow_schema())
+    return _Layer(
+        systoles=_group_widths(phases, phases.reading, len(trace_starts)),
+        diastoles=_group_widths(phases, ~phases.reading, len(trace_starts)),
+        n_not_low=count_true(is_at_least(fractions, LOW_POLE), starts).ravel(),
+        n_high=count_true(is_at_least(fractions, HIGH_POLE), starts).ravel(),
+    )
 
 
 def _stack_heads(table: pa.Table, names: list[str]) -> npt.NDArray[np.float16]:
@@ -138,23 +168,18 @@ def _stack_heads(table: pa.Table, names: list[str]) -> npt.NDArray[np.float16]:
     return fractions
 
 
-def _tile(column: pa.ChunkedArray, times: int) -> pa.ChunkedArray:
-    return pa.chunked_array(column.chunks * times, type=column.type)
+def _group_widths(phases: Phases, chosen: npt.NDArray[np.bool_], n_traces: int) -> _Widths:
+    of_kind = np.flatnonzero(chosen)
+    return _Widths(np.bincount(phases.trace[of_kind], minlength=n_traces), phases.width[of_kind])
 
 
-def _count_true(flags: npt.NDArray[np.bool_], starts: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
-    """Count the flags in each trace of each head."""
-    return np.add.reduceat(flags.view(np.uint8), starts, axis=1, dtype=np.int32).ravel()
-
-
-def _group_widths(
-    phases: Phases, chosen: npt.NDArray[np.int64], n_traces: int
-) -> tuple[npt.NDArray[np.int64], pa.ListArray]:
-    """Return how many of the chosen phases each trace has, and their widths as one list for each trace."""
-    counts = np.bincount(phases.trace[chosen], minlength=n_traces)
-    offsets = np.zeros(n_traces + 1, np.int32)
+def _list_widths(layers: Sequence[_Widths]) -> pa.ListArray:
+    """Return the widths of each trace's phases as one list for each."""
+    counts = np.concatenate([layer.counts for layer in layers])
+    offsets = np.zeros(len(counts) + 1, np.int32)
     np.cumsum(counts, out=offsets[1:])
-    return counts, pa.ListArray.from_arrays(pa.array(offsets), pa.array(phases.width[chosen].astype(np.int32)))
+    widths = np.concatenate([layer.widths for layer in layers])
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(widths.astype(np.int32)))
 
 
 _BEATS = HeadCounts("beats", "bimodality", "computing_head")
@@ -209,4 +234,5 @@ STAGE = Stage(
     reduce=reduce_levels,
     conclude=conclude_levels,
     select=select_head,
+    side_by_side=True,
 )

@@ -19,7 +19,7 @@ import pyarrow as pa
 from mycelium.datasets import DIVERGENCE
 from mycelium.errors import BadSignalError, WrongDatasetError
 from mycelium.heads import HeadCounts, check_head, select_head
-from mycelium.schema import Column, Dataset, Result, head_columns, trace_bounds
+from mycelium.schema import Column, Dataset, Result, head_columns, head_numbers, trace_bounds
 from mycelium.signals.peaks import find_peaks
 from mycelium.stage import Stage
 
@@ -96,8 +96,9 @@ def map_layers(tables: Sequence[pa.Table], params: JsdParams) -> list[pa.Table]:
 def _read_head(layer: pa.Table, name: str, params: JsdParams) -> pa.Table:
     bounds = trace_bounds(layer)
     starts, n_traces = bounds[:-1], len(bounds) - 1
-    kept, kept_starts = trim_ends(_read_values(layer, name), bounds)
-    values = layer.column(name).to_numpy()[kept].astype(np.float32)
+    divergence = _read_values(layer, name)
+    kept, kept_starts = trim_ends(divergence, bounds)
+    values = divergence[kept].astype(np.float32)
     # A trace of which nothing is left has no boundary, and no place among the traces either.
     whole = np.flatnonzero(np.diff(kept_starts, append=len(kept)))
     peaks = find_peaks(values, kept_starts[whole], distance=params.distance, prominence=params.prominence)
@@ -108,7 +109,7 @@ def _read_head(layer: pa.Table, name: str, params: JsdParams) -> pa.Table:
     once = pa.array(starts)
     columns = {
         "layer": layer["layer"].take(once),
-        "head": np.full(n_traces, int(name.rpartition("_")[2]), np.int16),
+        "head": np.full(n_traces, head_numbers([name])[0], np.int16),
         "problem_id": layer["problem_id"].take(once),
         "level": layer["level"].take(once),
         "n_tokens": np.diff(bounds),
@@ -207,5 +208,4 @@ STAGE = Stage(
     reduce=reduce_levels,
     conclude=conclude_levels,
     select=select_head,
-    requires=("numpy", "pyarrow", "msgspec"),
 )

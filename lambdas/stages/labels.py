@@ -12,15 +12,15 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lambdas.stages.steps import STEPS, rank
+from lambdas.stages.steps import STEPS
 from mycelium.errors import NothingReadError
 from mycelium.labels.extract import NO_OPERATOR, extract_all_ops, primary_label, root_operator
 from mycelium.labels.parser import parse
 from mycelium.labels.segments import PLAIN_KINDS
 from mycelium.labels.tree import Refusal
-from mycelium.schema import Column, Dataset, Result, Row, Selection
-from mycelium.stage import Stage
-from mycelium.stats import Tally, add_tallies
+from mycelium.schema import Column, Dataset, Result, Row
+from mycelium.stage import Stage, select_columns
+from mycelium.stats import Tally, add_tallies, rank, read_tally
 
 LABELS = Dataset(
     name="labels",
@@ -46,12 +46,6 @@ class LabelsParams:
     """Nothing can be set: a label is what its definition says."""
 
 
-def select_expressions(params: LabelsParams) -> Selection:
-    """Read the expressions and what names them."""
-    del params
-    return Selection(columns=("problem_id", "level", "step", "kind", "expression", "digest"))
-
-
 def map_steps(tables: Sequence[pa.Table], params: LabelsParams) -> list[pa.Table]:
     """Label the steps of one chunk.
 
@@ -75,8 +69,10 @@ def map_steps(tables: Sequence[pa.Table], params: LabelsParams) -> list[pa.Table
             read[key] = label_expression(*key)
         rows.append(read[key])
     if rows and all(row["refusal"] for row in rows):
-        reasons = Counter(row["refusal"] for row in rows).most_common(1)
-        raise NothingReadError(f"a chunk has at least one step that can be read; of {len(rows)} none could: {reasons}")
+        reason, count = Counter(row["refusal"] for row in rows).most_common(1)[0]
+        raise NothingReadError(
+            f"at least one step of a chunk can be read; of {len(rows)} none could: {reason} of {count} of them"
+        )
     labelled = pa.Table.from_pylist(rows, schema=pa.schema(list(LABELS.arrow_schema())[4:]))
     named = table.select(["problem_id", "level", "step", "digest"])
     return [pa.table(dict(zip(LABELS.arrow_schema().names, [*named.columns, *labelled.columns], strict=True)))]
@@ -132,9 +128,7 @@ def conclude_labels(total: pa.Table, params: LabelsParams) -> Result:
         operator; ``labels``, ``primary``, ``roots`` and ``refusals``: how many of each, the most frequent first.
     """
     del params
-    counts: dict[str, dict[str, int]] = {}
-    for name, key, count in zip(*(total[column].to_pylist() for column in ("name", "key", "count")), strict=True):
-        counts.setdefault(name, {})[key.decode()] = count
+    counts = read_tally(total)
     n_step = counts.get("step", {}).get("", 0)
     n_parsed = counts.get("parsed", {}).get("", 0)
     refusals = counts.get("refusal", {})
@@ -166,5 +160,5 @@ STAGE = Stage(
     summarize=summarize_chunk,
     reduce=add_tallies,
     conclude=conclude_labels,
-    select=select_expressions,
+    select=select_columns("problem_id", "level", "step", "kind", "expression", "digest"),
 )

@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 
 from mycelium.datasets import PROBLEMS
 from mycelium.errors import NothingReadError
-from mycelium.labels.steps import CachedReader, Chain, find_steps
-from mycelium.schema import Column, Dataset, Result, Row, Selection
-from mycelium.stage import Stage
-from mycelium.stats import Tally, add_tallies
+from mycelium.labels.steps import PLACE_STEPS, CachedReader, Chain, find_steps
+from mycelium.schema import Column, Dataset, Result, Row
+from mycelium.stage import Stage, select_columns
+from mycelium.stats import Tally, add_tallies, rank, read_tally
 
 PAPER_STEPS: Final = {"distinct_steps": 41_787, "problems": 5_850}
 """The paper's table of distinct steps: how many there were, across how many problems."""
@@ -78,12 +78,6 @@ class StepsParams:
     """
 
     mentions: bool = field(default=False, metadata={"help": "Keep bare numbers and names as steps too. Default: no."})
-
-
-def select_texts(params: StepsParams) -> Selection:
-    """Read the texts and what names them."""
-    del params
-    return Selection(columns=("problem_id", "index", "problem", "chain_of_thought", "level"))
 
 
 def digest_expression(expression: str) -> bytes:
@@ -184,7 +178,7 @@ def summarize_chunk(tables: Sequence[pa.Table]) -> pa.Table:
         tally.add("without_step", count=int(n_step == 0))
         if refusal is not None:
             tally.add("refusal", refusal.encode())
-    places = pc.add(pc.multiply(steps["index"], 1 << 20), steps["step"].cast(pa.int64()))
+    places = pc.add(pc.multiply(steps["index"], PLACE_STEPS), steps["step"].cast(pa.int64()))
     for digest, place in zip(steps["digest"].to_pylist(), places.to_pylist(), strict=True):
         tally.add("distinct", digest, place=place)
     for name, column in (("refusal", "refusal"), ("kind", "kind")):
@@ -209,10 +203,8 @@ def conclude_steps(total: pa.Table, params: StepsParams) -> Result:
         ``kinds`` and ``origins``: how many of each.
     """
     del params
-    counts: dict[str, dict[str, int]] = {}
     plain = total.filter(pc.not_equal(total["name"], "distinct"))
-    for name, key, count in zip(*(plain[column].to_pylist() for column in ("name", "key", "count")), strict=True):
-        counts.setdefault(name, {})[key.decode()] = count
+    counts = read_tally(plain)
     n_distinct = total.num_rows - plain.num_rows
     problems, segments, steps = (counts.get(name, {}) for name in ("problem", "segment", "step"))
     n_step = sum(steps.values())
@@ -248,11 +240,6 @@ def conclude_steps(total: pa.Table, params: StepsParams) -> Result:
     }
 
 
-def rank(counts: dict[str, int], name: str) -> list[Row]:
-    """Return counts as rows, the largest first."""
-    return [{name: key, "count": count} for key, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
-
-
 STAGE = Stage(
     name="steps",
     version=1,
@@ -264,5 +251,5 @@ STAGE = Stage(
     summarize=summarize_chunk,
     reduce=add_tallies,
     conclude=conclude_steps,
-    select=select_texts,
+    select=select_columns("problem_id", "index", "problem", "chain_of_thought", "level"),
 )

@@ -17,8 +17,8 @@ from lambdas.stages.labels import LABELS
 from lambdas.stages.steps import STEPS
 from mycelium.bottleneck.information import divergence
 from mycelium.datasets import EMBEDDINGS, PROBLEMS
-from mycelium.schema import Column, Dataset, Result, Selection
-from mycelium.stage import Fit, Stage
+from mycelium.schema import Column, Dataset, Result
+from mycelium.stage import Fit, Stage, select_columns
 from mycelium.templates.answers import add_answers, answer_question
 from mycelium.templates.chunks import read_chunk
 from mycelium.templates.find import find_templates
@@ -48,12 +48,6 @@ ASSIGNMENTS = Dataset(
         Column("divergence", pa.float32(), "D(p(y|x)‖p(y|t)), bits: how far it is from its template"),
     ),
 )
-
-
-def select_subjects(params: TemplatesParams) -> Selection:
-    """Read of the problems no more than their subjects."""
-    del params
-    return Selection(columns=("problem_id", "subject"))
 
 
 def map_steps(tables: Sequence[pa.Table], params: TemplatesParams) -> list[pa.Table]:
@@ -121,6 +115,6 @@ STAGE = Stage(
     summarize=summarize_assignments,
     reduce=add_portraits,
     conclude=conclude_templates,
-    select=select_subjects,
+    select=select_columns("problem_id", "subject"),
     fit=Fit(find=find_templates, answer=answer_question, reduce=add_answers, conclude=conclude_fit),
 )
