@@ -18,6 +18,7 @@ from mycelium.command import (
     open_observer,
     run_command,
     store_option,
+    version_option,
 )
 from mycelium.settings import read_settings
 
@@ -32,6 +33,7 @@ N_NAMED = 20
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@version_option
 def gpu_workers() -> None:
     """Run models: read the teacher's attention over chains of thought, generate those, turn steps into vectors."""
 
@@ -313,7 +315,7 @@ def generate(
       python -m coordinator ingest chains.jsonl --dataset mine
     """
     from gpu_workers.generate import generate_chains, read_problems
-    from mycelium.fields import parse_field_options
+    from mycelium.foreign.fields import parse_field_options
 
     given = read_problems(files, parse_field_options(fields), limit)
     for reject in given.rejects[:N_NAMED]:

@@ -23,6 +23,7 @@ from gpu_workers.loading import Loaded, load_pretrained
 from lambdas.stages.steps import STEPS
 from mycelium.datasets import EMBEDDINGS, PROBLEMS
 from mycelium.errors import BadSignalError, ModelError, UserInputError
+from mycelium.hint import say_command
 from mycelium.labels.context import Place, write_contexts, write_mathematics
 from mycelium.schema import Result, Row, Selection
 from mycelium.stage import Stage
@@ -166,7 +167,7 @@ def make_stage(embedder: Embedder | None, params: EmbedParams) -> Stage[EmbedPar
 
     def map_steps(tables: Sequence[pa.Table], chosen: EmbedParams) -> list[pa.Table]:
         if embedder is None:
-            raise UserInputError("stage embed needs a model: run it by `python -m gpu_workers embed`")
+            raise UserInputError(f"stage embed needs a model: run it by `{say_command('gpu_workers embed')}`")
         return [embed_chunk(tables[0], tables[1] if chosen.text == "full" else None, embedder)]
 
     return Stage(

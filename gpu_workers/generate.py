@@ -17,10 +17,10 @@ from gpu_workers.chains import Chain, Engine
 from gpu_workers.journal import Journal
 from gpu_workers.prompts import Prompt
 from mycelium.errors import UserInputError
-from mycelium.fields import Problem, understand_row
+from mycelium.foreign.fields import Problem, understand_row
+from mycelium.foreign.rows import Reject, read_rows
 from mycelium.labels.answers import find_answer, same_answer
 from mycelium.progress import show_progress
-from mycelium.rows import Reject, read_rows
 
 FROM_CHAIN = 80
 """A field that is solution in one collection and final answer in another is taken for the answer up to this length."""

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from threading import Condition, Event, local
+from typing import TypeVar
 
 from gpu_workers.extract import ExtractParams
 from gpu_workers.reader import Answer, Job, Reader
@@ -29,6 +30,8 @@ from mycelium.task import Task, TaskResult, run_task
 
 WINDOW = 8
 """Chunks whose problems are put into batches together."""
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -183,6 +186,20 @@ class _Crew:
             self.desk.changed.notify_all()
 
 
+def cut_windows(tasks: Sequence[T], most: int) -> Iterator[Sequence[T]]:
+    """Yield the windows: small ones first and last, so that the device begins soon and little is left when it ends.
+
+    Args:
+        tasks: those of the run, in order.
+        most: chunks in a window, at most.
+    """
+    done = 0
+    while left := len(tasks) - done:
+        size = min(most, done + 1, -(-left // 2))
+        yield tasks[done : done + size]
+        done += size
+
+
 class PipelineExecutor:
     """Runs the tasks of extraction around a teacher's device."""
 
@@ -220,8 +237,7 @@ class PipelineExecutor:
             return run_task(task, self._stage, self._stage.params, source, target)
 
         ordered = sorted(tasks, key=lambda task: not task.found)
-        starts = range(0, len(ordered), self._window)
-        windows: deque[Sequence[Task]] = deque(ordered[i : i + self._window] for i in starts)
+        windows = deque(cut_windows(ordered, self._window))
         n_threads = 3 * self._window
         with ThreadPoolExecutor(n_threads, "chunk") as pool:
             crew = _Crew(pool, n_threads, start, self._desk, windows)

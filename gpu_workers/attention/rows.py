@@ -5,7 +5,10 @@ batch and a sliding window all leave each query an interval of source tokens, an
 """
 
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from mycelium.errors import UserInputError
@@ -69,38 +72,51 @@ def find_rows(is_input: torch.Tensor, is_real: torch.Tensor, sequence: torch.Ten
     Raises:
         UserInputError: the shapes differ, padding is within a problem, or a problem does not begin with its prompt.
     """
-    is_input, is_real = is_input.cpu().bool(), is_real.cpu().bool()
     _check_shapes(is_input, is_real, sequence)
-    before = torch.zeros_like(is_real)
-    before[:, 1:] = is_real[:, :-1]
+    # NumPy's, on one thread: torch would deal work this small out to all cores, and wait long for a busy one.
+    prompt, real = _look_at(is_input).astype(bool), _look_at(is_real).astype(bool)
+    before, after_prompt = np.zeros_like(real), np.zeros_like(real)
+    before[:, 1:], after_prompt[:, 1:] = real[:, :-1], prompt[:, :-1]
     if sequence is not None:
-        sequence = sequence.cpu()
-        before[:, 1:] &= sequence[:, 1:] == sequence[:, :-1]
-    begins = is_real & ~before
-    if sequence is None and bool((begins.sum(-1) > 1).any()):
-        raise UserInputError("padding must be at either end of a problem; it is within one")
-    after_input = torch.zeros_like(is_real)
-    after_input[:, 1:] = is_input[:, :-1]
-    late = is_input & ~begins & ~after_input
-    if bool((begins & ~is_input).any()) or bool((late & is_real).any()):
-        raise UserInputError("a problem must begin with its prompt, of one token at least, and have one prompt")
-    places = torch.arange(is_real.shape[1]).expand_as(is_real)
-    none = torch.full_like(places, -1)
-    first = torch.where(begins, places, none).cummax(-1).values
-    split = torch.where(is_input & is_real, places, none).cummax(-1).values + 1
-    produced = is_real & ~is_input
+        number = _look_at(sequence)
+        before[:, 1:] &= number[:, 1:] == number[:, :-1]
+    begins = real & ~before
+    _check_order(prompt, real, begins, after_prompt, packed=sequence is not None)
+    places = np.broadcast_to(np.arange(real.shape[1]), real.shape)
+    first = np.maximum.accumulate(np.where(begins, places, -1), axis=-1)
+    split = np.maximum.accumulate(np.where(prompt, places, -1), axis=-1) + 1
+    produced = real & ~prompt
     counts = produced.sum(-1)
-    shape = (len(produced), int(counts.max()) if len(counts) else 0)
-    packed = torch.arange(shape[1]) < counts[:, None]
-    position, firsts, splits = (torch.full(shape, fill, dtype=torch.int32) for fill in (-1, 0, 0))
-    position[packed] = (places[produced] - 1).int()
-    firsts[packed], splits[packed] = first[produced].int(), split[produced].int()
-    return Rows(position, firsts, splits, tuple(counts.tolist()), not bool(firsts.any()))
+    shape = (len(produced), int(counts.max(initial=0)))
+    there = np.arange(shape[1]) < counts[:, None]
+    columns = [np.full(shape, fill, dtype=np.int32) for fill in (-1, 0, 0)]
+    for column, values in zip(columns, (places - 1, first, split), strict=True):
+        column[there] = values[produced]
+    position, firsts, splits = map(torch.from_numpy, columns)
+    return Rows(position, firsts, splits, tuple(counts.tolist()), not columns[1].any())
+
+
+def _look_at(tensor: torch.Tensor) -> npt.NDArray[Any]:
+    return tensor.cpu().numpy()
+
+
+def _check_order(
+    prompt: npt.NDArray[np.bool_],
+    real: npt.NDArray[np.bool_],
+    begins: npt.NDArray[np.bool_],
+    after_prompt: npt.NDArray[np.bool_],
+    *,
+    packed: bool,
+) -> None:
+    if (prompt & ~real).any():
+        raise UserInputError("padding can't be input")
+    if not packed and (begins.sum(-1) > 1).any():
+        raise UserInputError("padding must be at either end of a problem; it is within one")
+    if (begins & ~prompt).any() or (prompt & ~begins & ~after_prompt).any():
+        raise UserInputError("a problem must begin with its prompt, of one token at least, and have one prompt")
 
 
 def _check_shapes(is_input: torch.Tensor, is_real: torch.Tensor, sequence: torch.Tensor | None) -> None:
     shapes = [tuple(tensor.shape) for tensor in (is_input, is_real, sequence) if tensor is not None]
     if is_real.ndim != 2 or len(set(shapes)) != 1:
         raise UserInputError(f"which tokens are input and which are real must be of one shape (b, s); got {shapes}")
-    if bool((is_input & ~is_real).any()):
-        raise UserInputError("padding can't be input")

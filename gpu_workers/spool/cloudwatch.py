@@ -10,8 +10,8 @@ from typing import Any
 
 from gpu_workers.spool.daemon import Look, Tell
 from gpu_workers.spool.meter import Counts
+from mycelium.deployment import UPLOAD_NAMESPACE
 
-NAMESPACE = "Mycelium/Upload"
 EVERY_S = 60.0
 DMI = Path("/sys/devices/virtual/dmi/id")
 """What the firmware says of the machine; on EC2, by whom it is made and which instance it is."""
@@ -103,7 +103,7 @@ class CloudWatchTell:
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - only where it is sent
 
         try:
-            self._client.put_metric_data(Namespace=NAMESPACE, MetricData=metrics)
+            self._client.put_metric_data(Namespace=UPLOAD_NAMESPACE, MetricData=metrics)
         except (BotoCoreError, ClientError) as error:
             self._refused = str(error).splitlines()[0][:200]
 

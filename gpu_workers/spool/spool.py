@@ -29,6 +29,7 @@ from pathlib import Path
 from gpu_workers.spool.names import Waiting, file_name, parse_name
 from gpu_workers.spool.state import State, read_state, write_state
 from mycelium.errors import ObjectExistsError, StoreError, StoreNotAvailableError, UserInputError
+from mycelium.hint import say_command
 from mycelium.store import check_key
 
 OWN_BYTES = 1 << 14
@@ -292,7 +293,9 @@ class Spool:
                         break
             if on_wait is not None and time.monotonic() - said_s >= SAY_EVERY_S:
                 said, said_s = True, time.monotonic()
-                untended = "" if self.is_tended() else "; no uploader is running: `python -m gpu_workers upload`"
+                untended = (
+                    "" if self.is_tended() else f"; no uploader is running: `{say_command('gpu_workers upload')}`"
+                )
                 on_wait(f"{reason}{untended}")
             self._sleep(_PAUSE_S)
         if said and on_wait is not None:

@@ -3,9 +3,11 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
 from gpu_workers.spool.spool import CONFLICT, REFUSED, SAY_EVERY_S, OnWait, Spool
 from mycelium.errors import ConflictError, StoreError
+from mycelium.hint import say_command
 from mycelium.store import ObjectInfo, PutMode, Store, check_key
 from mycelium.store.base import PAGE_SIZE, check_range
 
@@ -79,6 +81,10 @@ class SpoolStore:
         self.spool.publish(key, data, self._on_wait, lambda: self._is_in_target(key))
         self._put[key] = None
 
+    def put_pieces(self, key: str, pieces: Iterable[bytes]) -> None:
+        """See `Store.put_pieces`."""
+        self.put(key, b"".join(pieces), "overwrite")
+
     def list(self, prefix: str = "", page_size: int = PAGE_SIZE, cuts: Sequence[str] = ()) -> Iterator[ObjectInfo]:
         """See `Store.list`."""
         # What is confirmed between these two lines is seen by both, and counted once.
@@ -86,9 +92,11 @@ class SpoolStore:
         stored = self._target.list(prefix, page_size, cuts)
         return _merge(stored, [info for key, info in waiting.items() if key.startswith(prefix)])
 
-    def list_keys(self, prefix: str = "", cuts: Sequence[str] = ()) -> Iterator[str]:
-        """See `Store.list_keys`."""
-        return (info.key for info in self.list(prefix, cuts=cuts))
+    def list_pages(self, prefix: str = "", cuts: Sequence[str] = (), *, sized: bool = True) -> Iterator[dict[str, int]]:
+        """See `Store.list_pages`."""
+        infos = self.list(prefix, cuts=cuts)
+        while page := {info.key: info.size if sized else 0 for info in islice(infos, PAGE_SIZE)}:
+            yield page
 
     def delete(self, key: str) -> None:
         """See `Store.delete`; what is waiting is uploaded first, since nothing leaves the spool unconfirmed."""
@@ -139,7 +147,9 @@ class SpoolStore:
         error = self.spool.read_state().error
         paused = f"; paused: the uploader stopped: {error}" if error else ""
         untended = (
-            "" if paused or self.spool.is_tended() else "; no uploader is running: `python -m gpu_workers upload`"
+            ""
+            if paused or self.spool.is_tended()
+            else f"; no uploader is running: `{say_command('gpu_workers upload')}`"
         )
         return f"waiting for S3 to confirm {len(left)} chunks{paused}{untended}"
 

@@ -100,7 +100,7 @@ def work(
         watch_for_notice,
     )
     from gpu_workers.work.worker import Reporter, Worker, first_status
-    from mycelium.fleet import PREFIX, Job
+    from mycelium.fleet.records import PREFIX, Job
     from mycelium.store import open_store
 
     stop = Stop()

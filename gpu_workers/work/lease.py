@@ -8,14 +8,16 @@ with notice: so a shard is given back in good order as a new message, whose coun
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
 import msgspec
 
+from mycelium.aws import calling_queue, error_code, make_client, region_of
 from mycelium.errors import DeploymentError, UserInputError
-from mycelium.fleet import ShardCall, region_of
+from mycelium.fleet.records import ShardCall
+from mycelium.hint import say_command
 from mycelium.settings import read_settings
 
 LEASE_S = 120
@@ -144,15 +146,14 @@ class ShardQueue:
                 )
             except ClientError as error:
                 # It lapsed and is another worker's, or SQS has kept it from others for its twelve hours.
-                if error.response["Error"].get("Code") in _GONE:
+                if error_code(error) in _GONE:
                     return False
                 raise
         return True
 
-    @contextlib.contextmanager
-    def _calling(self) -> Iterator[None]:
-        with calling_aws(f"queue {self._url}"):
-            yield
+    def _calling(self) -> contextlib.AbstractContextManager[None]:
+        start = say_command("coordinator fleet start")
+        return calling_queue(self._url, f"in this account and region: `{start}` prints the one it filled")
 
 
 class LeaseKeeper:
@@ -196,42 +197,3 @@ class LeaseKeeper:
                     return
             except DeploymentError:
                 continue  # the network may be back before the lease lapses; if not, another worker finds the chunks
-
-
-def make_client(service: str, region: str | None) -> Any:  # noqa: ANN401 - boto3 is not typed
-    """Return a client of a service, from the environment's credentials."""
-    import boto3  # noqa: PLC0415 - only the cloud pays for it
-    from botocore.config import Config  # noqa: PLC0415
-
-    with calling_aws(service):
-        config = Config(retries={"mode": "standard"}, connect_timeout=10, read_timeout=WAIT_S + 40, tcp_keepalive=True)
-        return boto3.client(service, region_name=region, config=config)
-
-
-@contextlib.contextmanager
-def calling_aws(what: str) -> Iterator[None]:
-    """Turn botocore's errors into one line that says what to do.
-
-    Raises:
-        DeploymentError: there was such an error.
-    """
-    from botocore import exceptions  # noqa: PLC0415 - only the cloud pays for it
-
-    try:
-        yield
-    except exceptions.NoCredentialsError:
-        raise DeploymentError(
-            f"{what}: there are no AWS credentials here; set AWS_PROFILE, or run `aws configure`"
-        ) from None
-    except exceptions.NoRegionError:
-        raise DeploymentError(f"{what}: set AWS_REGION to the region that it is in; none is set") from None
-    except exceptions.ClientError as error:
-        code, said = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
-        if "NonExistentQueue" in code or "QueueDoesNotExist" in code:
-            raise DeploymentError(
-                f"there is no {what} in this account and region: `python -m coordinator fleet start` prints the one "
-                "it filled"
-            ) from None
-        raise DeploymentError(f"{what} refuses {error.operation_name}: {code}: {said}") from None
-    except exceptions.BotoCoreError as error:
-        raise DeploymentError(f"{what} can't be reached: {error}") from None

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import FrameType
 
-from gpu_workers.work.lease import calling_aws, make_client
+from mycelium.aws import calling_aws, make_client
 from mycelium.errors import UserInputError
 
 METADATA_ENDPOINT = "http://169.254.169.254"

@@ -23,18 +23,8 @@ from gpu_workers.teacher import Teacher, load_teacher
 from gpu_workers.work.model_cache import fetch_model
 from mycelium.datasets import PROBLEMS
 from mycelium.errors import BadSignalError, ConflictError, UserInputError
-from mycelium.fleet import (
-    MAX_TRIES,
-    Claim,
-    Job,
-    ShardCall,
-    chunks_between,
-    claim_run,
-    first_problems,
-    outcome_key,
-    put_record,
-    written_chunks,
-)
+from mycelium.fleet.chunks import chunks_between, first_problems, written_chunks
+from mycelium.fleet.records import MAX_TRIES, Claim, Job, ShardCall, claim_run, outcome_key, put_record
 from mycelium.manifest import Manifest, Outcome, find_run
 from mycelium.plan import Plan, plan_run
 from mycelium.schema import Row

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 from gpu_workers.work.lease import RETRY_S, WAIT_S, Lease, LeaseKeeper, ShardQueue
 from gpu_workers.work.notice import Machine, Stop
 from mycelium.errors import ChunkDamagedError, MyceliumError, ObjectNotFoundError, StoreError, UserInputError
-from mycelium.fleet import Job, ShardMark, WorkerStatus, job_key, put_record, read_job, read_record
+from mycelium.fleet.records import Job, ShardMark, WorkerStatus, job_key, put_record, read_job, read_record
 from mycelium.manifest import Outcome
 from mycelium.store import Store
 

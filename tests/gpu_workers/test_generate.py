@@ -19,7 +19,7 @@ from gpu_workers.prompts import Prompt
 from mycelium.command import call_command
 from mycelium.datasets import PROBLEMS
 from mycelium.errors import UserInputError
-from mycelium.fields import Problem
+from mycelium.foreign.fields import Problem
 from mycelium.schema import decode_chunk
 from mycelium.store import LocalStore
 from tests.gpu_workers.conftest import make_model, make_tokenizer

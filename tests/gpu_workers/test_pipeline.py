@@ -9,9 +9,11 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gpu_workers.extract import ExtractParams
-from gpu_workers.pipeline import Desk, PipelineExecutor
+from gpu_workers.pipeline import Desk, PipelineExecutor, cut_windows
 from gpu_workers.reader import Reader, Readout
 from mycelium.datasets import PROBLEMS, TOKENS
 from mycelium.errors import ChunkDamagedError, ModelError, StoreNotAvailableError
@@ -98,8 +100,17 @@ def test_every_chunk_gets_the_answers_to_its_own_problems(window: int) -> None:
 
 def test_a_window_s_problems_are_put_into_batches_together() -> None:
     desk, device = Desk(), FakeDevice()
-    run(MemoryStore(), [7] * 6, desk, make_stage(desk), Reader(device, 1000), window=3)
-    assert device.batches == [sorted([*range(5, 12)] * 3, reverse=True)] * 2
+    run(MemoryStore(), [7] * 9, desk, make_stage(desk), Reader(device, 1000), window=3)
+    assert device.batches == [sorted([*range(5, 12)] * chunks, reverse=True) for chunks in (1, 2, 3, 2, 1)]
+
+
+@given(st.integers(0, 60), st.integers(1, 9))
+def test_windows_begin_with_one_chunk_and_end_with_one(n: int, most: int) -> None:
+    windows = list(cut_windows(range(n), most))
+    assert [task for window in windows for task in window] == list(range(n))
+    sizes = [len(window) for window in windows]
+    assert all(1 <= size <= most for size in sizes)
+    assert sizes[:1] == sizes[-1:] == [1] * bool(n)
 
 
 def test_a_chunk_that_fails_fails_alone() -> None:

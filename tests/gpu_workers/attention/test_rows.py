@@ -16,6 +16,7 @@ PROBLEM = st.tuples(st.integers(1, 4), st.integers(0, 6))
 def test_each_generated_token_has_the_query_before_it(rows: list[tuple[list[tuple[int, int]], int]]) -> None:
     layout = lay_out([problems for problems, _ in rows], [pad for _, pad in rows])
     found = find_rows(layout.is_input, layout.is_real, layout.sequence)
+    firsts = []
     for b, (problems, pad) in enumerate(rows):
         expected, start = [], pad
         for n_input, n_generated in problems:
@@ -23,9 +24,11 @@ def test_each_generated_token_has_the_query_before_it(rows: list[tuple[list[tupl
             expected += [(first + k - 1, start, first) for k in range(n_generated)]
             start = first + n_generated
         assert found.counts[b] == len(expected)
+        firsts += [first for _, first, _ in expected]
         absent = [(-1, 0, 0)] * (found.position.shape[1] - len(expected))
         ours = zip(found.position[b].tolist(), found.first[b].tolist(), found.split[b].tolist(), strict=True)
         assert list(ours) == expected + absent
+    assert found.at_start == (not any(firsts))
 
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 9)), min_size=1, max_size=3), st.integers(1, 4))

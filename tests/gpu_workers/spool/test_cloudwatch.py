@@ -8,7 +8,6 @@ from botocore.exceptions import ClientError
 
 from gpu_workers.spool.cloudwatch import (
     EVERY_S,
-    NAMESPACE,
     CloudWatchTell,
     add_cloudwatch,
     is_on_ec2,
@@ -18,6 +17,7 @@ from gpu_workers.spool.cloudwatch import (
 from gpu_workers.spool.daemon import Look
 from gpu_workers.spool.meter import Counts
 from gpu_workers.spool.spool import Level
+from mycelium.deployment import UPLOAD_NAMESPACE
 from tests.gpu_workers.spool.conftest import Tape
 
 LOOK = Look(Counts(10, 4000, 0, 3), Level(500, 0, 2), 2, 1, 1000, 1000, 42.0, 1.0)
@@ -55,7 +55,7 @@ def test_cloudwatch_gets_them_once_a_minute(aws: str) -> None:
         tell.look(LOOK)
         if tell._sending is not None:
             tell._sending.join()
-    names = {item["MetricName"] for item in client.list_metrics(Namespace=NAMESPACE)["Metrics"]}
+    names = {item["MetricName"] for item in client.list_metrics(Namespace=UPLOAD_NAMESPACE)["Metrics"]}
     assert {"SpoolBytes", "ChunksUploaded", "BytesUploaded", "Retries", "LinkRate"} <= names
     assert tell._before == LOOK.counts
     assert len(inner.looks) == 4

@@ -12,10 +12,10 @@ import pytest
 
 from gpu_workers.work.lease import ShardQueue
 from mycelium.datasets import PROBLEMS
-from mycelium.fleet import Job, ShardCall, job_key, name_job, put_record
+from mycelium.fleet.records import Job, ShardCall, job_key, name_job, put_record
+from mycelium.fleet.shards import cut_shards
 from mycelium.manifest import Manifest
 from mycelium.schema import Provenance
-from mycelium.shard import cut_shards
 from mycelium.store import S3Store, Store
 from tests.builders import build_run, make_problems
 from tests.gpu_workers.conftest import make_model, make_tokenizer

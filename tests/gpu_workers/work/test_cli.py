@@ -17,7 +17,7 @@ from gpu_workers.teacher import load_teacher
 from gpu_workers.work.shard_reader import ShardReader
 from mycelium.command import call_command
 from mycelium.datasets import IAF
-from mycelium.fleet import Claim, Job, ShardCall, ShardMark, WorkerStatus, job_key, list_records, read_record
+from mycelium.fleet.records import Claim, Job, ShardCall, ShardMark, WorkerStatus, job_key, list_records, read_record
 from mycelium.manifest import read_manifest
 from mycelium.store import LocalStore, S3Store
 from tests.gpu_workers.work.conftest import Queues, build_job, build_problems

@@ -11,7 +11,8 @@ from gpu_workers.teacher import Teacher, load_teacher
 from gpu_workers.work import shard_reader
 from gpu_workers.work.shard_reader import ShardEnd, ShardReader, choose_params
 from mycelium.errors import ConflictError, UserInputError
-from mycelium.fleet import Job, ShardCall, outcome_key, read_record, written_chunks
+from mycelium.fleet.chunks import written_chunks
+from mycelium.fleet.records import Job, ShardCall, outcome_key, read_record
 from mycelium.manifest import Manifest, Outcome, digest
 from mycelium.store import S3Store
 from tests.gpu_workers.work.conftest import build_job, build_problems

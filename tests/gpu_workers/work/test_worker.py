@@ -13,7 +13,8 @@ from gpu_workers.work.notice import Machine, Stop
 from gpu_workers.work.shard_reader import ShardReader
 from gpu_workers.work.worker import Reporter, Worker, first_status
 from mycelium.errors import UserInputError
-from mycelium.fleet import Job, ShardCall, ShardMark, WorkerStatus, job_key, put_record, read_record, written_chunks
+from mycelium.fleet.chunks import written_chunks
+from mycelium.fleet.records import Job, ShardCall, ShardMark, WorkerStatus, job_key, put_record, read_record
 from mycelium.manifest import Outcome
 from mycelium.store import S3Store
 from tests.gpu_workers.work.conftest import Queues, build_job, build_problems, make_teacher_folder
