@@ -16,8 +16,8 @@ from infra.packaging import ROOT, Target, build_asset
 from infra.publication import Publication
 from infra.spending import Spending
 from infra.task_function import FunctionPlan, TaskFunction
+from mycelium.datasets import GPU_WRITTEN
 from mycelium.fit import FITS
-from mycelium.fleet import WRITTEN
 from mycelium.stage import Stage
 
 REDUCE = "reduce"
@@ -40,7 +40,7 @@ class CloudStack(cdk.Stack):
         )
         self._options = options
         # What a GPU machine writes, too, is dear to make again, whoever wrote it.
-        written = {dataset.name for stage in stages for dataset in stage.writes} - WRITTEN.keys()
+        written = {dataset.name for stage in stages for dataset in stage.writes} - GPU_WRITTEN.keys()
         self.data = DataBucket(self, "Data", outputs=written | {FITS}, output_days=options.output_days)
         self.stage_functions = [self._make_function(plan_stage(stage)) for stage in stages]
         self.reduce_function = self._make_function(plan_reduce(stages))
@@ -85,7 +85,7 @@ class CloudStack(cdk.Stack):
         Publication(
             self,
             "Publication",
-            deployment=self._options.deployment,
+            options=self._options,
             bucket=self.data.bucket.bucket_name,
             functions={function.plan.name: function.function.function_name for function in self.stage_functions},
             reduce=self.reduce_function.function.function_name,

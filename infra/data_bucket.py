@@ -8,12 +8,12 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from infra.acknowledgements import acknowledge, wildcard
-from mycelium.wire import PART_PREFIX
+from mycelium.wire import PART_PREFIX, WORK_PREFIX
 
 PARTS = PART_PREFIX.rstrip("/")
 """The prefix of parts between reduces."""
 
-WORK = "work"
+WORK = WORK_PREFIX.rstrip("/")
 """The prefix of the state machine's lists of items, and of what its maps and failed tasks say."""
 
 WORK_DAYS = 14

@@ -17,7 +17,7 @@ from infra.machine_start import write_start
 from infra.options import Options
 from infra.worker_asset import build_worker_asset
 from mycelium.deployment import bucket_parameter, dead_letter_parameter, gpu_group_parameter, shard_queue_parameter
-from mycelium.fleet import MAX_TRIES
+from mycelium.fleet.records import MAX_TRIES
 
 _LEASE_S = 120
 """How long a shard that was received is kept from others, where its worker asks for no other time."""

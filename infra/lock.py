@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from mycelium.extras import normalise_package
+
 LOCK = Path(__file__).resolve().parent.parent / "requirements.lock"
 
 _PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
@@ -20,7 +22,7 @@ def read_lock(text: str) -> dict[str, tuple[str, ...]]:
     for entry in re.split(r"\n(?=[A-Za-z0-9])", text):
         pinned = _PINNED.match(entry)
         if pinned is not None:
-            found[f"{_normalize(pinned[1])}=={pinned[2]}"] = tuple(_HASH.findall(entry))
+            found[f"{normalise_package(pinned[1])}=={pinned[2]}"] = tuple(_HASH.findall(entry))
     return found
 
 
@@ -29,9 +31,5 @@ def with_hashes(pins: list[str], lock: Mapping[str, tuple[str, ...]]) -> list[st
     lines = []
     for pin in pins:
         name, _, version = pin.partition("==")
-        lines.append(" ".join([pin, *lock.get(f"{_normalize(name)}=={version}", ())]))
+        lines.append(" ".join([pin, *lock.get(f"{normalise_package(name)}=={version}", ())]))
     return lines
-
-
-def _normalize(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

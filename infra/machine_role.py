@@ -11,12 +11,10 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.acknowledgements import acknowledge, name_of
-from mycelium.datasets import PROBLEMS
-from mycelium.fleet import MODELS, OUTCOMES, PREFIX, WRITTEN
+from mycelium.datasets import GPU_WRITTEN, PROBLEMS
+from mycelium.deployment import UPLOAD_NAMESPACE
+from mycelium.fleet.records import MODELS, OUTCOMES, PREFIX
 from mycelium.manifest import PREFIX as MANIFESTS
-
-METRICS = "Mycelium/Upload"
-"""The CloudWatch namespace of the uploader's counters."""
 
 _SESSION_ACTIONS = [
     "ssm:UpdateInstanceInformation",
@@ -61,7 +59,7 @@ class MachineRole(Construct):
             iam.PolicyStatement(
                 actions=["cloudwatch:PutMetricData"],
                 resources=["*"],
-                conditions={"StringEquals": {"cloudwatch:namespace": METRICS}},
+                conditions={"StringEquals": {"cloudwatch:namespace": UPLOAD_NAMESPACE}},
             )
         )
         acknowledge(
@@ -96,13 +94,13 @@ class MachineRole(Construct):
     def _grant_data(self, bucket_name: cdk.CfnParameter) -> None:
         bucket = s3.Bucket.from_bucket_name(self, "Data", bucket_name.value_as_string)
         manifests = MANIFESTS.rstrip("/")
-        written = [prefix for name in WRITTEN for prefix in (name, f"{manifests}/{name}")]
+        written = [prefix for name in GPU_WRITTEN for prefix in (name, f"{manifests}/{name}")]
         written += [PREFIX.rstrip("/"), OUTCOMES.rstrip("/")]
         read = [*written, PROBLEMS.name, f"{manifests}/{PROBLEMS.name}", MODELS.rstrip("/")]
         self._allow(["s3:GetObject"], _below(bucket, read))
         self._allow(["s3:PutObject"], _below(bucket, written))
         # The parts of an upload that is given up cost, and only who may write them may remove them.
-        self._allow(["s3:AbortMultipartUpload"], _below(bucket, WRITTEN))
+        self._allow(["s3:AbortMultipartUpload"], _below(bucket, GPU_WRITTEN))
         self._allow(["s3:ListBucket"], [bucket.bucket_arn])
         parameter = cdk.Stack.of(self).get_logical_id(bucket_name)
         for prefix in read:

@@ -93,7 +93,7 @@ def _read_whole(name: str, value: object) -> int:
         number = float(str(value))
     except ValueError:
         raise UserInputError(f"{name} is a whole number; got {value!r}") from None
-    if number != int(number):
+    if not number.is_integer():  # nor is what is no number, or infinite
         raise UserInputError(f"{name} is a whole number; got {value!r}")
     return int(number)
 

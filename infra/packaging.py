@@ -11,6 +11,7 @@ The same packages and the same code give the same bytes, so that a stack whose c
 again. What was built is kept in a folder under the hash of what decides it, and removed a week after its last use.
 """
 
+import contextlib
 import hashlib
 import importlib.metadata
 import os
@@ -32,6 +33,7 @@ import uv
 from infra.lock import LOCK, read_lock, with_hashes
 from infra.options import Architecture
 from mycelium.errors import UserInputError
+from mycelium.version import read_release
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache" / "lambda"
@@ -248,7 +250,7 @@ def _read_code(root: Path) -> list[tuple[str, bytes]]:
         for package in CODE
         for path in sorted((root / package).rglob("*.py"))
     ]
-    version = importlib.metadata.version("mycelium")
+    version = read_release()
     # What importlib.metadata reads a version from.
     code.append((f"mycelium-{version}.dist-info/METADATA", f"Name: mycelium\nVersion: {version}\n".encode()))
     return code
@@ -299,8 +301,9 @@ def remove_unused(cache: Path) -> None:
     """Remove what was not used for a week."""
     before = time.time() - _UNUSED_S
     for path in cache.glob("*.zip"):
-        if path.stat().st_mtime < before:
-            path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # another deploy was faster
+            if path.stat().st_mtime < before:
+                path.unlink()
 
 
 def hash_parts(parts: Iterable[str]) -> str:

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from infra.packaging import CACHE, ROOT, add_file, hash_parts, make_once, remove_unused
+from mycelium.version import read_release
 
-PACKAGES = ("gpu_workers", "lambdas", "mycelium")
+PACKAGES = ("front_door", "gpu_workers", "lambdas", "mycelium")
 """The packages of ours that a GPU machine carries."""
 
 FILES = ("LICENSE", "README.md", "constraints.txt", "pyproject.toml")
@@ -41,6 +42,8 @@ def build_worker_asset(cache: Path = CACHE, root: Path = ROOT) -> Path:
 def _read_files(root: Path) -> Iterator[tuple[str, bytes]]:
     for name in FILES:
         yield name, (root / name).read_bytes()
+    # A source tree without git reads in this file of which version it is; no commit stands there, for the same bytes.
+    yield "PKG-INFO", f"Metadata-Version: 2.4\nName: mycelium\nVersion: {read_release()}\n".encode()
     for package in PACKAGES:
         for path in sorted((root / package).rglob("*")):
             if path.is_file() and path.suffix in _KINDS:

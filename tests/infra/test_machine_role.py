@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from gpu_workers.spool.cloudwatch import NAMESPACE
-from infra.machine_role import METRICS
+from mycelium.deployment import UPLOAD_NAMESPACE
 from tests.infra.templates import Cloud
 
 
@@ -50,5 +49,4 @@ def test_it_ends_machines_of_its_own_group_only(statements: list[dict[str, Any]]
 
 def test_its_metrics_are_the_uploader_s(statements: list[dict[str, Any]]) -> None:
     (found,) = [s for s in statements if s["Action"] == "cloudwatch:PutMetricData"]
-    assert found["Condition"] == {"StringEquals": {"cloudwatch:namespace": NAMESPACE}}
-    assert METRICS == NAMESPACE
+    assert found["Condition"] == {"StringEquals": {"cloudwatch:namespace": UPLOAD_NAMESPACE}}

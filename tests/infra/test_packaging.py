@@ -149,6 +149,11 @@ def test_an_interpreter_that_is_not_there_is_not_found() -> None:
     assert find_interpreter(HOST.python) == Path(sys.executable)
 
 
+def test_a_file_that_another_deploy_takes_away_meanwhile_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "function-0.zip").symlink_to(tmp_path / "taken away")
+    packaging.remove_unused(tmp_path)
+
+
 def test_what_was_not_used_for_a_week_goes(tmp_path: Path) -> None:
     old, new = tmp_path / "function-old.zip", tmp_path / "function-new.zip"
     for path in (old, new):

@@ -1,11 +1,11 @@
 """The coordinator finds everything by the deployment's name."""
 
-import importlib.metadata
 from collections.abc import Callable
 from typing import Any
 
 from lambdas.stages import stage_names
 from mycelium import deployment as names
+from mycelium.version import read_release
 from tests.infra.templates import Cloud
 
 
@@ -19,6 +19,7 @@ def expected(name: str) -> set[str]:
     return {
         names.bucket_parameter(name),
         names.version_parameter(name),
+        names.architecture_parameter(name),
         names.reduce_parameter(name),
         names.state_machine_parameter(name),
         *(names.function_parameter(name, stage) for stage in stage_names()),
@@ -37,8 +38,13 @@ def test_each_names_what_it_says(cloud: Cloud) -> None:
     assert kinds.pop("/mycelium/bucket") == "AWS::S3::Bucket"
     assert kinds.pop("/mycelium/state-machine") == "AWS::StepFunctions::StateMachine"
     assert set(kinds.values()) == {"AWS::Lambda::Function"}
-    assert found["/mycelium/version"] == importlib.metadata.version("mycelium")
+    assert found["/mycelium/architecture"] == "arm64"
+    assert found["/mycelium/version"] == read_release()
 
 
 def test_another_deployment_has_names_of_its_own(deploy_with: Callable[..., Cloud]) -> None:
     assert set(published(deploy_with(deployment="trial"))) == expected("trial")
+
+
+def test_the_processor_that_is_deployed_is_said(deploy_with: Callable[..., Cloud]) -> None:
+    assert published(deploy_with(architecture="x86_64"))["/mycelium/architecture"] == "x86_64"

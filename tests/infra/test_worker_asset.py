@@ -17,7 +17,7 @@ def test_it_holds_what_the_machine_runs_and_nothing_else(tmp_path: Path) -> None
         "gpu_workers/work/worker.py",
         "gpu_workers/work/mycelium-work.service",
         "gpu_workers/spool/mycelium-upload.service",
-        "mycelium/fleet.py",
+        "mycelium/fleet/records.py",
     } <= set(names)
     assert not [name for name in names if name.startswith(("tests", "coordinator", "infra")) or "__pycache__" in name]
 
