@@ -377,3 +377,12 @@ def _group_exists(pid: int) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def test_an_object_of_several_pieces_comes_back_whole(client: Clients) -> None:
+    s3 = client("s3")
+    s3.create_bucket(Bucket="pieces")
+    data = os.urandom(1000) * 20_000  # 20 MB: three pieces, the last of them short
+    s3.put_object(Bucket="pieces", Key="large", Body=data)
+    assert s3.get_object(Bucket="pieces", Key="large")["Body"].read() == data
+    assert s3.get_object(Bucket="pieces", Key="large", Range="bytes=5-8999999")["Body"].read() == data[5:9_000_000]

@@ -6,6 +6,7 @@ and because Linux also keeps its high-water mark, a peak between two samples is 
 """
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -87,7 +88,6 @@ class MemoryWatch:
         self._lock = threading.Lock()
         self._watched: set[Watched] = set()
         self._thread: threading.Thread | None = None
-        self._wake = threading.Event()
 
     def add(self, watched: Watched) -> None:
         """Starts to watch."""
@@ -112,7 +112,7 @@ class MemoryWatch:
                     return
             for one in watched:
                 one.sample()
-            self._wake.wait(max(_MIN_INTERVAL_S, _INTERVAL_PER_CHILD_S * len(watched)))
+            time.sleep(max(_MIN_INTERVAL_S, _INTERVAL_PER_CHILD_S * len(watched)))
 
 
 MEMORY_WATCH: Final = MemoryWatch()

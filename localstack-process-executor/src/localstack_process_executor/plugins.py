@@ -2,7 +2,7 @@
 
 from functools import partial
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
 
 from localstack import config
 from localstack.runtime import hooks
@@ -12,6 +12,8 @@ from localstack.services.plugins import Service, aws_provider
 from localstack.utils.catalog.catalog import AwsCatalogRuntimePlugin
 from localstack.utils.catalog.common import CloudFormationResourcesSupportAtRuntime as SupportAtRuntime
 from plux import PluginSpec
+
+PIECE_BYTES: Final = 8 * 1024 * 1024
 
 
 class ProcessExecutorPlugin(RuntimeExecutorPlugin):  # type: ignore[misc]  # LocalStack is not typed
@@ -38,6 +40,18 @@ def refuse_large_lambda_payloads() -> None:
     from localstack_process_executor.limits import refuse_large_payloads
 
     handlers.serve_custom_service_request_handlers.append(refuse_large_payloads)
+
+
+@hooks.on_infra_start(should_load=_is_chosen)  # type: ignore[untyped-decorator]
+def send_objects_in_large_pieces() -> None:
+    """Lets S3 send an object in pieces of megabytes.
+
+    It sends 64 KiB at a time, and each piece goes from the server's event loop to a thread and back: 70 times for an
+    object of 4.5 MB, all in the one process that functions wait for. The name is the one that the storage has imported.
+    """
+    from localstack.services.s3.storage import ephemeral
+
+    ephemeral.S3_CHUNK_SIZE = PIECE_BYTES
 
 
 @hooks.on_infra_shutdown(should_load=_is_chosen)  # type: ignore[untyped-decorator]
