@@ -22,4 +22,6 @@ def main() -> NoReturn:
             "on a GPU machine pip install 'mycelium[gpu]'\n"
         )
         sys.exit(2)
+    except KeyboardInterrupt:  # before there is a command that could say more
+        sys.exit(130)
     run()

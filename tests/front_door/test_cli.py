@@ -10,7 +10,7 @@ import pytest
 from coordinator.cli import coordinator
 from front_door.cli import make_front_door
 from gpu_workers.cli import gpu_workers
-from mycelium.command import call_command
+from mycelium.command import call_command, describe_commands
 
 ROOT = Path(__file__).parents[2]
 
@@ -75,6 +75,25 @@ def test_the_nearest_word_is_said(words: list[str], said: str, capsys: pytest.Ca
     assert (code, out) == (2, "")
     assert err.startswith(f"error: {said}")
     assert err.count("\n") == 1
+
+
+def test_what_it_says_to_type_is_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = say(capsys, "status", "nothing", "--store", str(tmp_path))
+    assert (code, "`mycelium runs` lists them" in err, "python -m" in err) == (2, True, False)
+    code, out, _ = say(capsys, "runs", "--store", str(tmp_path))
+    assert (code, out) == (0, "no runs yet; `mycelium ingest --help` begins\n")
+    code, _, err = say(capsys, "run-pipeline", "--to", "labels", "--store", str(tmp_path))
+    assert (code, "python -m" in err) == (2, False)
+
+
+def test_every_help_names_commands_as_they_are_typed_here() -> None:
+    pages = "\n".join(describe_commands(make_front_door(), "mycelium"))
+    assert "python -m" not in pages
+    assert "mycelium gpu extract" in pages
+    # A table stays one, and the modules' own help is what it was.
+    table = [line for line in pages.splitlines() if line.startswith(("    ingest   ", "    mycelium gpu extract   "))]
+    assert [line.index(what) for line, what in zip(table[:2], ("files of", "problems +"), strict=True)] == [38, 38]
+    assert "python -m gpu_workers extract" in "\n".join(describe_commands(coordinator, "python -m coordinator"))
 
 
 def complete(line: str) -> list[str]:
