@@ -18,10 +18,11 @@ from coordinator.executors.invoke import Reply, judge_reply
 from coordinator.executors.retry import RETRY_TABLE, Failure, Kind, Table
 from mycelium.errors import ChunkDamagedError, DeploymentError, InvocationError, StoreNotAvailableError
 from mycelium.events import Observer
-from mycelium.manifest import Outcome
+from mycelium.manifest import ARCHITECTURE, Outcome
 from mycelium.reduce import MANY_PARTS, Group, Part, StoredPart
 from mycelium.schema import Row
 from mycelium.task import Task, TaskResult
+from mycelium.tasks import choose_found
 from mycelium.wire import MAX_INLINE_ANSWER, MAX_INLINE_PART, Answer, ReduceCall, TaskCall, decode_answer
 
 T = TypeVar("T")
@@ -67,6 +68,7 @@ class LambdaExecutor:
         backups: BackupRule | None = None,
         sleep: Callable[[float], None] = time.sleep,
         observer: Observer | None = None,
+        architecture: str = "",
     ) -> None:
         """Take the functions.
 
@@ -79,9 +81,10 @@ class LambdaExecutor:
             backups: when an invocation that takes long is made a second time; None for never.
             sleep: waits between them.
             observer: is told of retries and of what is in flight, and knows the trace id.
+            architecture: the functions' processor, for the manifest, whose cost depends on it; empty if nobody says.
         """
         self._invoker, self._function, self._reduce_function = invoker, function, reduce_function
-        self._max_concurrency = max_concurrency
+        self._max_concurrency, self._architecture = max_concurrency, architecture
         self._backups, self._observer = Backups(backups), observer or Observer()
         self._more: dict[str, Any] = {"table": table, "backups": self._backups, "sleep": sleep}
 
@@ -91,11 +94,11 @@ class LambdaExecutor:
         Raises:
             DeploymentError: the function is gone, or may not be invoked.
         """
-        found = [task for task in tasks if task.found]
+        found = choose_found(tasks, found=True)
         if not found or len(found) > ADOPT_HERE:
             yield from self._invoke(tasks, source_uri, target_uri)
             return
-        missing = [task for task in tasks if not task.found]
+        missing = choose_found(tasks, found=False)
         yield from yield_beside(
             self._invoke(missing, source_uri, target_uri), adopt_outputs(found, source_uri, target_uri)
         )
@@ -138,9 +141,11 @@ class LambdaExecutor:
                 raise InvocationError(f"reduce of {len(call.item.keys)} parts of {stage} answered no part")
 
     def notes(self) -> Row:
-        """See `mycelium.run.Watch.notes`: how many backups were started and how many answered first, if any were."""
+        """See `mycelium.run.Watch.notes`: the functions' processor, and how many backups started and won, if any."""
         backups = self._backups
-        return {"backups_started": backups.started, "backups_won": backups.won} if backups.started else {}
+        notes: Row = {ARCHITECTURE: self._architecture} if self._architecture else {}
+        started: Row = {"backups_started": backups.started, "backups_won": backups.won} if backups.started else {}
+        return notes | started
 
     def describe(self) -> str:
         """See `mycelium.run.Watch.describe`."""

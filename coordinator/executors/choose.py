@@ -1,27 +1,15 @@
-"""Make the executor that the command line names, from what was deployed."""
+"""Make the executor that the command line names."""
 
-import contextlib
-import resource
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from coordinator.cost.planned import make_pricer
-from coordinator.cost.prices import read_prices
-from coordinator.deployment import Deployment, find_deployment, make_client
-from coordinator.executors.aws_lambda import MAX_CONCURRENCY, Invokes, LambdaExecutor
-from coordinator.executors.backup import BACKUPS, BackupRule
-from coordinator.executors.fly import Flyer
-from coordinator.executors.invoke import READ_MARGIN_S, Invoker
 from coordinator.executors.local import LocalExecutor
-from coordinator.executors.step_functions import StepFunctionsExecutor
+from coordinator.executors.without_pandas import leave_pandas_out
 from mycelium.errors import UserInputError
 from mycelium.events import Observer
 from mycelium.reduce import Reducer
 from mycelium.run import Executor, Watch
 from mycelium.stage import Stage
-
-SPARE_FILES = 64
-"""Files that a run has open beside its connections."""
 
 EXECUTORS = ("local", "lambda", "step-functions")
 
@@ -56,7 +44,7 @@ def choose_executor(
     """Make an executor.
 
     Args:
-        name: one of `EXECUTORS`.
+        name: one of `coordinator.options.EXECUTORS`.
         stage: the stage that is to run.
         deployment: the deployment that the cloud executors use.
         max_workers: processes of the local executor.
@@ -73,67 +61,15 @@ def choose_executor(
             raise UserInputError("--max-concurrency is for the cloud executors: give --max-workers")
         if backups:
             raise UserInputError("--backups is for the cloud executors: on one machine a duplicate is as slow")
-        return Chosen(LocalExecutor(max_workers))
+        leave_pandas_out()
+        return Chosen(LocalExecutor(max_workers, traffic=None if observer is None else observer.traffic))
     if max_workers is not None:
         raise UserInputError(f"--max-workers is for the local executor: with --executor {name} give --max-concurrency")
-    found = find_deployment(deployment, stage.name)
-    in_flight = max_concurrency or MAX_CONCURRENCY
-    if observer is not None:
-        n_inputs = len(stage.reads) + (stage.fit is not None)
-        observer.price = make_pricer(name, stage.memory_mb, n_inputs, read_prices())
-    executor = make_lambda_executor(found, stage, in_flight, observer, None if backups is False else BACKUPS)
-    store = f"s3://{found.bucket}"
-    if name == "lambda":
-        return Chosen(executor, executor, store, executor)
-    trace_id = observer.trace_id if observer else ""
-    machine = make_step_functions_executor(found, in_flight, executor, trace_id=trace_id)
-    return Chosen(machine, executor, store, executor)
+    from coordinator.executors.deployed import choose_deployed  # noqa: PLC0415 - a run here does not wait for it
 
-
-def make_lambda_executor(
-    deployment: Deployment,
-    stage: Stage[Any],
-    max_concurrency: int,
-    observer: Observer | None = None,
-    backups: BackupRule | None = BACKUPS,
-) -> LambdaExecutor:
-    """Make the executor that invokes a deployed stage's function."""
-    observer = observer or Observer()
-    endpoint = replace(deployment.endpoint, trace_id=observer.trace_id)
-    raise_file_limit(max_concurrency)
-    if endpoint.proxies:  # which botocore's pool knows how to pass
-        invoker: Invokes = Invoker(endpoint, max_concurrency, stage.timeout_s)
-    else:
-        invoker = Flyer(endpoint, stage.timeout_s + READ_MARGIN_S)
-    reduce_function = deployment.reduce_function
-    return LambdaExecutor(
-        invoker, deployment.function, reduce_function, max_concurrency, backups=backups, observer=observer
-    )
-
-
-def raise_file_limit(n_connections: int) -> None:
-    """Let this process open a file for each connection and some more, as far as the system lets it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = n_connections + SPARE_FILES
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        with contextlib.suppress(ValueError, OSError):  # what can't fly for want of a file is tried again
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-
-
-def make_step_functions_executor(
-    deployment: Deployment,
-    max_concurrency: int,
-    adopter: LambdaExecutor,
-    *,
-    may_start: bool = True,
-    trace_id: str = "",
-) -> StepFunctionsExecutor:
-    """Make the executor that starts a deployed state machine, or follows what it is at."""
-    client = make_client("stepfunctions", deployment.region)
-    return StepFunctionsExecutor(
-        client, deployment, max_concurrency, adopter=adopter, may_start=may_start, trace_id=trace_id
-    )
+    backs_up = backups is not False
+    executor, functions, uri = choose_deployed(name, stage, deployment, max_concurrency, observer, backs_up=backs_up)
+    return Chosen(executor, functions, uri, functions)
 
 
 def check_cloud_store(executor: str, *uris: str) -> None:

@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 from urllib.parse import urlsplit
 
+from coordinator.endpoint import Endpoint
 from coordinator.executors.fan_out import Attempt
 from coordinator.executors.invoke import (
     CONNECT_TIMEOUT_S,
-    Endpoint,
     Reply,
     keep_alive_options,
     read_reply,

@@ -9,13 +9,14 @@ import base64
 import binascii
 import re
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
 
+from coordinator.endpoint import Endpoint
 from coordinator.executors.fan_out import ThreadCrew
 from coordinator.executors.retry import Failure, Kind
 from mycelium.tracing import trace_headers
@@ -76,27 +77,6 @@ class Reply:
     report: Report = field(default_factory=Report)
     error_type: str = ""
     broken: Failure | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where Lambda is and who calls it.
-
-    Attributes:
-        url: of the service.
-        region: for the signature.
-        credentials: botocore's, which renew themselves.
-        verify: True, or a file of certificate authorities.
-        proxies: by scheme.
-        trace_id: the command that calls; X-Ray's header, which is no part of the signature.
-    """
-
-    url: str
-    region: str
-    credentials: Any
-    verify: bool | str = True
-    proxies: Mapping[str, str] = field(default_factory=dict)
-    trace_id: str = ""
 
 
 class Invoker:
@@ -259,9 +239,3 @@ def keep_alive_options() -> list[tuple[int, int, int]]:
     options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1), (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
     idle = getattr(socket, "TCP_KEEPIDLE", None)  # Linux's name; elsewhere the system's default holds
     return [*options, (socket.IPPROTO_TCP, idle, KEEP_ALIVE_S)] if idle is not None else options
-
-
-def check_endpoint(url: str) -> str:
-    """Return a service's URL without a slash at its end."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"

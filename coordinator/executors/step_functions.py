@@ -12,6 +12,7 @@ same command again, follows it.
 import json
 import re
 import time
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,16 +20,19 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from coordinator.deployment import Deployment, saying_what_is_wrong
+from coordinator.deployment import Deployment
 from coordinator.executors.adopt import ADOPT_HERE, adopt_outputs
 from lambdas.stages import find_stage
+from mycelium.aws import calling_aws
 from mycelium.errors import ChunkDamagedError, DeploymentError, InvocationError, ObjectNotFoundError, UserInputError
+from mycelium.lookup import Lookup
 from mycelium.manifest import ObjectRef, Outcome, digest
 from mycelium.run import Executor
 from mycelium.schema import Row, chunk_key
 from mycelium.store import Store, open_store
 from mycelium.task import Task, TaskResult
-from mycelium.wire import TaskCall
+from mycelium.tasks import Changed, Some, choose_found
+from mycelium.wire import WORK_PREFIX, TaskCall
 
 FIRST_POLL_S = 1.0
 LONGEST_POLL_S = 30.0
@@ -37,6 +41,9 @@ MAX_POLLS = 1_100_000
 
 MAX_ATTEMPTS = 1000
 """Executions of one run over the same missing chunks."""
+
+_TOGETHER = 10_000
+"""Chunks that are looked for together."""
 
 _ENDED = {"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"}
 
@@ -75,7 +82,7 @@ class RunRecord:
 
 def work_key(run_id: str, name: str) -> str:
     """Return the key of a run's working file."""
-    return f"work/{run_id}/{name}"
+    return f"{WORK_PREFIX}{run_id}/{name}"
 
 
 def read_record(store: Store, run_id: str) -> RunRecord | None:
@@ -139,25 +146,24 @@ class StepFunctionsExecutor:
         Raises:
             DeploymentError: the state machine is gone, or may not be started.
         """
-        if any(task.asks for task in tasks):
+        if tasks and tasks[0].asks:  # as all of them do then
             yield from self._ask(tasks, source_uri, target_uri)
             return
-        found = [task for task in tasks if task.found]
-        missing = {task.chunk_id: task for task in tasks if not task.found}
+        found, missing = choose_found(tasks, found=True), _Missing(choose_found(tasks, found=False))
         yield from self._adopt(found, source_uri, target_uri)
-        if not missing:
+        if not missing.tasks:
             return
         store = open_store(target_uri)
-        arn = self._find_running(store, found, missing)
+        arn = self._find_running(store, missing.tasks[0].run_id)
         if arn is None:
             # An execution that ended since the plan was made has left its outputs: they need no other.
-            yield from self._take_over(_take_landed(missing, store), source_uri, target_uri)
-            if not missing:
+            yield from self._take_over(missing.take_landed(store), source_uri, target_uri)
+            if not missing.tasks:
                 return
-            arn = self._start(list(missing.values()), source_uri, store)
+            arn = self._start(missing.tasks, source_uri, store)
         for landed in self._follow(arn, missing, store):
             yield from self._take_over(landed, source_uri, target_uri)
-        for task in missing.values():
+        for task in missing.tasks:
             yield TaskResult(_read_failure(store, task, arn))
 
     def _ask(self, tasks: Sequence[Task], source_uri: str, target_uri: str) -> Iterator[TaskResult]:
@@ -171,9 +177,8 @@ class StepFunctionsExecutor:
         for result in self._adopt(tasks, source_uri, target_uri):
             yield replace(result, outcome=_as_done(result.outcome))
 
-    def _find_running(self, store: Store, found: Sequence[Task], missing: dict[str, Task]) -> str | None:
+    def _find_running(self, store: Store, run_id: str) -> str | None:
         """Return the execution that is at work on this run already, or that may only be followed."""
-        run_id = next(iter(missing.values()), *found[:1]).run_id
         record = read_record(store, run_id)
         if record is None:
             if not self._may_start:
@@ -182,7 +187,7 @@ class StepFunctionsExecutor:
         running = self._describe(record.execution) == "RUNNING"
         return record.execution if running or not self._may_start else None
 
-    def _start(self, tasks: list[Task], source_uri: str, store: Store) -> str:
+    def _start(self, tasks: Sequence[Task], source_uri: str, store: Store) -> str:
         """Start an execution over some tasks, under the first name for them that is not used up."""
         base = _name_execution(tasks)
         for attempt in range(1, MAX_ATTEMPTS + 1):
@@ -209,7 +214,7 @@ class StepFunctionsExecutor:
             "max_concurrency": self._max_concurrency,
         }
         machine = self._deployment.state_machine
-        with saying_what_is_wrong(self._deployment.name):
+        with calling_aws(f"deployment {self._deployment.name!r}"):
             try:
                 # With the name and input of an execution under way, this answers that execution and starts nothing.
                 self._client.start_execution(stateMachineArn=machine, name=name, input=json.dumps(given))
@@ -220,10 +225,10 @@ class StepFunctionsExecutor:
         return True
 
     def _describe(self, arn: str) -> str | None:
-        with saying_what_is_wrong(self._deployment.name):
+        with calling_aws(f"deployment {self._deployment.name!r}"):
             return describe_execution(self._client, arn)
 
-    def _record(self, store: Store, tasks: list[Task], source_uri: str, arn: str) -> None:
+    def _record(self, store: Store, tasks: Sequence[Task], source_uri: str, arn: str) -> None:
         # An input's key is dataset/run/chunk.
         inputs = tuple(ref.key.rpartition("/")[0] for ref in tasks[0].inputs)
         first = tasks[0]
@@ -233,23 +238,24 @@ class StepFunctionsExecutor:
         )
         store.put(work_key(first.run_id, "run.json"), msgspec.json.encode(record), mode="overwrite")
 
-    def _follow(self, arn: str, missing: dict[str, Task], store: Store) -> Iterator[list[Task]]:
+    def _follow(self, arn: str, missing: "_Missing", store: Store) -> Iterator[Sequence[Task]]:
         """Yield the tasks whose outputs have come, until the execution ends; they are taken out of `missing`."""
         pause_s = FIRST_POLL_S
         for _ in range(MAX_POLLS):
             ended = self._describe(arn) in {*_ENDED, None}
             # Listed after the execution was seen to have ended: nothing is written later.
-            landed = _take_landed(missing, store)
+            landed = missing.take_landed(store)
             if landed:
                 yield landed
-            if ended or not missing:
+            if ended or not missing.tasks:
                 return
             self._sleep(pause_s)
             pause_s = min(LONGEST_POLL_S, pause_s * 1.5)
 
     def _adopt(self, tasks: Sequence[Task], source_uri: str, target_uri: str) -> Iterator[TaskResult]:
         if self._adopter is not None and len(tasks) > ADOPT_HERE:
-            return self._adopter.run([replace(task, found=True) for task in tasks], source_uri, target_uri)
+            there = Changed(tasks, lambda task: replace(task, found=True))
+            return self._adopter.run(there, source_uri, target_uri)
         return adopt_outputs(tasks, source_uri, target_uri)
 
 
@@ -257,14 +263,28 @@ def _as_done(outcome: Outcome) -> Outcome:
     return replace(outcome, status="done") if outcome.status == "found" else outcome
 
 
-def _take_landed(missing: dict[str, Task], store: Store) -> list[Task]:
-    some = next(iter(missing.values()), None)
-    if some is None:
-        return []
-    dataset = find_stage(some.stage).writes[-1]
-    keys = {info.key for info in store.list(f"{dataset.name}/{some.run_id}/")}
-    landed = [chunk_id for chunk_id in missing if chunk_key(dataset, some.run_id, chunk_id) in keys]
-    return [missing.pop(chunk_id) for chunk_id in landed]
+class _Missing:
+    """The tasks whose outputs have not come yet; of each no more than its chunk and its number is held."""
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self._all, self._ids = tasks, [task.chunk_id for task in tasks]
+        self.tasks: Sequence[Task] = tasks
+        self._numbers = array("L", range(len(tasks)))
+
+    def take_landed(self, store: Store) -> Sequence[Task]:
+        """Return the tasks whose outputs have come since this was asked last."""
+        if not self.tasks:
+            return ()
+        run_id, dataset = self.tasks[0].run_id, find_stage(self.tasks[0].stage).writes[-1]
+        listed = Lookup(store.list_pages(f"{dataset.name}/{run_id}/", sized=False))
+        landed, left = array("L"), array("L")
+        for i in range(0, len(self._numbers), _TOGETHER):
+            numbers = self._numbers[i : i + _TOGETHER]
+            sizes = listed.take_each([chunk_key(dataset, run_id, self._ids[number]) for number in numbers])
+            for number, size in zip(numbers, sizes, strict=True):
+                (left if size is None else landed).append(number)
+        self._numbers, self.tasks = left, Some(self._all, left)
+        return Some(self._all, landed)
 
 
 def _name_execution(tasks: Sequence[Task]) -> str:
@@ -275,14 +295,18 @@ def _name_execution(tasks: Sequence[Task]) -> str:
 
 def _write_items(store: Store, tasks: Sequence[Task], source_uri: str, name: str, trace_id: str) -> str:
     run_id = tasks[0].run_id
-    calls = [
-        TaskCall(
-            task, source_uri, store.uri, leave_at=work_key(run_id, f"{name}/{task.chunk_id}.json"), trace_id=trace_id
-        )
-        for task in tasks
-    ]
     key = work_key(run_id, "items.json")
-    store.put(key, msgspec.json.encode(calls), mode="overwrite")
+
+    def encode() -> Iterator[bytes]:
+        before = b"["
+        for task in tasks:  # a million of them are a gigabyte
+            leave_at = work_key(run_id, f"{name}/{task.chunk_id}.json")
+            call = TaskCall(task, source_uri, store.uri, leave_at=leave_at, trace_id=trace_id)
+            yield before + msgspec.json.encode(call)
+            before = b","
+        yield b"]"
+
+    store.put_pieces(key, encode())
     return key
 
 

@@ -1,30 +1,31 @@
-"""Worker processes: how they start, what they keep between tasks, and what goes to them and back.
+"""Worker processes: what they keep between tasks, and what goes to them and back.
 
 Batches go as MessagePack: 5 µs for a task there and back, where pickle takes 40.
 """
 
-import multiprocessing
 import os
-import signal
+import select
+import socket
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing.connection import wait as wait_for_handle
 from typing import Any
 
 import msgspec
 
+from coordinator.executors.nursery import NURSERY, receive_frame, send_frame
 from lambdas.stages import find_stage
+from mycelium import errors
 from mycelium.stage import Stage
 from mycelium.store import Store, open_store
-from mycelium.task import Task, TaskResult, keep_heap, run_task
+from mycelium.task import Task, TaskResult, describe_error, keep_heap, run_task
 
 Stores = tuple[str, str]
 """URIs of the store that is read and the store that is written."""
 
 _tasks = msgspec.msgpack.Decoder(list[Task])
 _results = msgspec.msgpack.Decoder(list[TaskResult])
+_RESULTS, _ERROR = b"r", b"e"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,45 +65,91 @@ class Bench:
         return [self.run(task) for task in tasks]
 
 
-_bench: list[Bench] = []
+class WorkerDiedError(Exception):
+    """A worker process is gone, and what it had in hand with it."""
 
 
-def make_pool(n_workers: int, task: Task, stores: Stores) -> ProcessPoolExecutor:
-    """Make workers for tasks that are like this one; they start as they are needed."""
-    # A fork of this process would take Arrow's threads' locks with it; the fork server has none, and imports once.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, f"lambdas.stages.{task.stage}"])
-    return ProcessPoolExecutor(n_workers, context, _start_worker, (task, stores))
+class Worker:
+    """The coordinator's hold on a worker process; used by one thread at a time."""
+
+    def __init__(self, task: Task, stores: Stores) -> None:
+        """Start a worker for tasks that are like this one, and wait until it is there.
+
+        Raises:
+            WorkerDiedError: it has died as it started.
+            OSError: no process can be started.
+        """
+        self._channel = NURSERY.fork(f"{__name__}:be_worker", task.stage)
+        try:
+            self.pid = int.from_bytes(self._exchange(msgspec.msgpack.encode((task, stores))), "little")
+        except BaseException:
+            self._channel.close()
+            raise
+
+    def run_all(self, tasks: Sequence[Task]) -> list[TaskResult]:
+        """Have tasks run one after another, and wait for what becomes of them.
+
+        Raises:
+            WorkerDiedError: the worker has died of one of them, or was killed.
+            Exception: what a worker raises that is no task's failure: a store that can't be used, say.
+        """
+        answer = self._exchange(msgspec.msgpack.encode(list(tasks)))
+        if answer[:1] == _ERROR:
+            raise _read_error(answer[1:])
+        return _results.decode(memoryview(answer)[1:])
+
+    def close(self) -> None:
+        """Let the worker go, and wait until it is gone."""
+        try:
+            send_frame(self._channel, b"")
+            receive_frame(self._channel)
+        except OSError:
+            pass
+        finally:
+            self._channel.close()
+
+    def _exchange(self, data: bytes) -> bytes:
+        try:
+            send_frame(self._channel, data)
+            answer = receive_frame(self._channel)
+        except OSError as error:
+            raise WorkerDiedError from error
+        if answer is None:
+            raise WorkerDiedError
+        return answer
 
 
-def submit_batch(pool: ProcessPoolExecutor, tasks: Sequence[Task]) -> Future[bytes]:
-    """Hand tasks to a worker; `decode_results` reads the answer.
-
-    Raises:
-        BrokenProcessPool: a worker has died.
-    """
-    return pool.submit(_run_batch, msgspec.msgpack.encode(tasks))
-
-
-def decode_results(data: bytes) -> list[TaskResult]:
-    """Return what became of a batch."""
-    return _results.decode(data)
-
-
-def _run_batch(data: bytes) -> bytes:
-    return msgspec.msgpack.encode(_bench[0].run_all(_tasks.decode(data)))
+def be_worker(channel: socket.socket) -> None:
+    """Be a worker: run what comes, until nothing more is to come or nobody waits for it."""
+    threading.Thread(target=_die_with_coordinator, args=(channel,), daemon=True).start()
+    task, stores = msgspec.msgpack.decode(receive_frame(channel) or b"", type=tuple[Task, Stores])
+    send_frame(channel, os.getpid().to_bytes(8, "little"))
+    bench: Bench | None = None
+    while data := receive_frame(channel):
+        try:
+            bench = bench or Bench(task, stores)
+            answer = _RESULTS + msgspec.msgpack.encode(bench.run_all(_tasks.decode(data)))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the coordinator raises it
+            answer = _ERROR + _write_error(error)
+        send_frame(channel, answer)
 
 
-def _start_worker(task: Task, stores: Stores) -> None:
-    # Ctrl-C reaches the whole process group; only the coordinator answers it, and lets tasks under way finish.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    _bench[:] = [Bench(task, stores)]
+def _write_error(error: Exception) -> bytes:
+    return msgspec.msgpack.encode((type(error).__name__, describe_error(error)))
 
 
-def _die_with_parent() -> None:
-    """End this worker when the coordinator is gone, as after `kill -9`: else it would wait for tasks forever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait_for_handle([parent.sentinel])
-        os._exit(1)
+def _read_error(data: bytes) -> Exception:
+    """Return an error like the one that a worker met: of ours where it is one of ours."""
+    name, said = msgspec.msgpack.decode(data, type=tuple[str, str])
+    kind = getattr(errors, name, None)
+    if isinstance(kind, type) and issubclass(kind, errors.MyceliumError):
+        return kind(said)
+    return RuntimeError(f"a worker met {name}: {said}")
+
+
+def _die_with_coordinator(channel: socket.socket) -> None:
+    """End this worker when the coordinator is gone, as after `kill -9`: in the middle of a task, too."""
+    poll = select.poll()
+    poll.register(channel, getattr(select, "POLLRDHUP", 0))
+    poll.poll()
+    os._exit(1)

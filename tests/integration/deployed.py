@@ -7,7 +7,7 @@ from pathlib import Path
 import boto3
 
 from mycelium.datasets import IAF
-from mycelium.manifest import Manifest, find_run, latest_run, read_manifest, strip_times
+from mycelium.manifest import ARCHITECTURE, Manifest, find_run, latest_run, read_manifest, strip_times
 from mycelium.store import LocalStore, S3Store, Store
 from tests.integration.cloud import Cloud
 
@@ -119,7 +119,8 @@ def read_result(store: Store, run_id: str) -> tuple[Manifest, dict[str, bytes]]:
 def without_times(manifest: Manifest) -> Manifest:
     """Return what the manifests of two executors must agree on."""
     outcomes = tuple(replace(strip_times(outcome), status="done") for outcome in manifest.outcomes)
-    return replace(manifest, executor="", finished_s=0.0, wall_s=0.0, outcomes=outcomes, trace_id="")
+    notes = {name: value for name, value in manifest.notes.items() if name != ARCHITECTURE}
+    return replace(manifest, executor="", finished_s=0.0, wall_s=0.0, outcomes=outcomes, trace_id="", notes=notes)
 
 
 def check_same(store: Store, run_id: str, expected: Manifest, outputs: dict[str, bytes]) -> Manifest:

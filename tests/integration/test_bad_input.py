@@ -73,7 +73,7 @@ def test_a_stage_that_there_is_not(in_cloud: Cloud, capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize(
     ("version", "without", "said"),
     [
-        ("0.0.9", "", "is of version 0.0.9, and this code is"),
+        ("0", "", "is of version 0, and this code is"),  # before any release, and before none
         (None, "heartbeat", "has no stage 'heartbeat': run `cdk deploy`"),
     ],
 )

@@ -5,7 +5,7 @@ import uuid
 import pytest
 
 from coordinator.deployment import find_deployment
-from coordinator.executors.choose import make_lambda_executor, make_step_functions_executor
+from coordinator.executors.deployed import make_lambda_executor, make_step_functions_executor
 from lambdas.stages.heartbeat import STAGE
 from mycelium.reduce import Reducer
 from mycelium.run import Executor

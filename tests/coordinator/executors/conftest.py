@@ -9,7 +9,7 @@ import pytest
 
 from coordinator.deployment import Deployment, find_endpoint
 from coordinator.executors.aws_lambda import LambdaExecutor
-from coordinator.executors.choose import make_step_functions_executor
+from coordinator.executors.deployed import make_step_functions_executor
 from coordinator.executors.fly import Flyer
 from coordinator.executors.retry import RETRY_TABLE, Kind, Rule
 from coordinator.executors.step_functions import StepFunctionsExecutor

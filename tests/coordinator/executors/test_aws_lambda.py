@@ -23,7 +23,8 @@ from coordinator.executors.fan_out import Crew, ThreadCrew
 from coordinator.executors.fly import Flyer
 from coordinator.executors.invoke import Reply
 from coordinator.executors.retry import RETRY_TABLE, Kind
-from lambdas.stages.heartbeat import STAGE
+from coordinator.runs.tell import tell_run
+from lambdas.stages.heartbeat import STAGE, HeartbeatParams
 from mycelium.deployment import (
     bucket_parameter,
     function_parameter,
@@ -33,14 +34,17 @@ from mycelium.deployment import (
 )
 from mycelium.errors import DeploymentError, InvocationError, StoreNotAvailableError
 from mycelium.events import AnyEvent, ChunkRetried, Observer
+from mycelium.failures import BREAKER, parse_policy
 from mycelium.logs import TaskLine
 from mycelium.manifest import Manifest
-from mycelium.plan import Plan
+from mycelium.plan import Plan, plan_run
 from mycelium.reduce import Group
-from mycelium.run import code_version, run_plan
+from mycelium.run import Until, run_plan
 from mycelium.store import S3Store
 from mycelium.task import decode_part, encode_part
+from mycelium.version import code_version
 from mycelium.wire import MAX_EVENT_BYTES, part_key
+from tests.builders import build_run, make_iaf
 from tests.coordinator.executors.conftest import make_lambda
 from tests.coordinator.executors.contract import N_CHUNKS, Bench, run_reference
 from tests.coordinator.executors.stub import FUNCTION, MACHINE, REDUCE_FUNCTION, StubCloud
@@ -179,6 +183,29 @@ def test_an_error_of_the_stage_is_never_tried_again(bench: Bench, cloud: StubClo
     (failed,) = bench.run(plan).failed
     assert (failed.chunk_id, failed.error_kind, failed.attempts) == ("00001", "ChunkDamagedError", 1)
     assert len(cloud.invoked) == N_CHUNKS
+
+
+def test_a_run_whose_first_chunks_all_fail_alike_pays_for_those_in_flight_and_no_more(
+    deployment: Deployment, cloud: StubCloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, at_once = S3Store(deployment.bucket), 8
+    source = build_run(store, [make_iaf((9,), layers=1, heads=1, seed=i) for i in range(3 * BREAKER)]).manifest
+    plan = plan_run(store, store, STAGE, HeartbeatParams(), [source])
+    cloud.script = lambda _chunk_id, _attempt: "memory"
+    executor = make_lambda(deployment, at_once)
+    manifest = run_plan(store, plan, executor, quiet=True, until=Until(parse_policy(None)))
+    assert manifest.notes["stopped"] == f"the first {BREAKER} chunks all failed by OutOfMemory"
+    assert len(manifest.outcomes) == BREAKER
+    assert len(cloud.invoked) <= BREAKER + at_once
+    tell_run(manifest, as_json=False, store=store.uri)
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith(
+        f"{BREAKER} failed by OutOfMemory; see one: `python -m coordinator run-task heartbeat 000"
+    )
+    # The same command, once what was wrong is put right, does all of it.
+    cloud.script = lambda _chunk_id, _attempt: None
+    again = plan_run(store, store, STAGE, HeartbeatParams(), [source])
+    assert run_plan(store, again, make_lambda(deployment), quiet=True).complete
 
 
 @pytest.mark.parametrize("fault", ["refuse", "gone"])

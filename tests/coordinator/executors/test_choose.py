@@ -6,7 +6,8 @@ from coordinator.cost.prices import LIST_PRICES
 from coordinator.deployment import Deployment
 from coordinator.executors.aws_lambda import LambdaExecutor
 from coordinator.executors.backup import BACKUPS
-from coordinator.executors.choose import EXECUTORS, check_cloud_store, choose_executor
+from coordinator.executors.choose import check_cloud_store, choose_executor
+from coordinator.options import EXECUTORS
 from lambdas.stages.heartbeat import STAGE
 from mycelium.errors import UserInputError
 from mycelium.events import Observer

@@ -14,10 +14,11 @@ import pytest
 from botocore.credentials import Credentials
 
 from benchmarks.fan_out import make_certificate
+from coordinator.endpoint import Endpoint
 from coordinator.executors import fly
 from coordinator.executors.fan_out import FanOut
 from coordinator.executors.fly import Flyer
-from coordinator.executors.invoke import Endpoint, Reply, judge_reply
+from coordinator.executors.invoke import Reply, judge_reply
 from coordinator.executors.retry import Kind
 
 Serve = Callable[[socket.socket, int], object]

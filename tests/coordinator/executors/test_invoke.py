@@ -10,13 +10,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from botocore.credentials import Credentials
 
+from coordinator.endpoint import Endpoint
 from coordinator.executors import invoke
 from coordinator.executors.invoke import (
-    Endpoint,
     Invoker,
     Reply,
     Report,
-    check_endpoint,
     judge_reply,
     parse_report,
     sign_invoke,
@@ -76,11 +75,6 @@ def test_connections_are_kept_alive_and_send_at_once() -> None:
     options = {(level, name): value for level, name, value in invoke.keep_alive_options()}
     assert options[socket.SOL_SOCKET, socket.SO_KEEPALIVE] == 1
     assert options[socket.IPPROTO_TCP, socket.TCP_NODELAY] == 1
-
-
-def test_an_endpoint_has_no_slash_at_its_end() -> None:
-    assert check_endpoint("https://lambda.eu-west-1.amazonaws.com/") == "https://lambda.eu-west-1.amazonaws.com"
-    assert check_endpoint("http://127.0.0.1:4566") == "http://127.0.0.1:4566"
 
 
 def test_a_log_tail_without_a_report_counts_nothing() -> None:

@@ -8,19 +8,20 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from coordinator.executors import local
+from coordinator.executors import hands
+from coordinator.executors.choose import choose_executor
 from coordinator.executors.local import LocalExecutor
 from coordinator.executors.pace import Pace
-from coordinator.executors.worker import Bench, decode_results, make_pool
+from coordinator.executors.worker import Bench, Worker
 from lambdas.stages import find_stage
 from lambdas.stages.heartbeat import STAGE, HeartbeatParams
 from mycelium.errors import StoreNotAvailableError
+from mycelium.events import Observer
 from mycelium.manifest import Manifest, read_manifest, strip_times
 from mycelium.plan import plan_run
 from mycelium.run import run_plan
@@ -54,16 +55,29 @@ def test_one_process_and_many_write_the_same_bytes(tmp_path: Path) -> None:
         assert one.get(ref.key) == many.get(ref.key)
 
 
+def test_who_watches_sees_how_many_tasks_run_and_none_after_the_end(tmp_path: Path) -> None:
+    store, source = make(tmp_path)
+    observer = Observer()
+    chosen = choose_executor(
+        "local", STAGE, "mycelium", max_workers=2, max_concurrency=None, observer=observer
+    ).executor
+    plan = plan_run(store, store, STAGE, HeartbeatParams(), [source])
+    seen = [observer.traffic.in_flight for _ in chosen.run(plan.tasks, store.uri, store.uri)]
+    assert set(seen) <= {0, 1, 2}  # as many as there are workers, however many batches wait
+    assert any(seen)
+    assert observer.traffic.in_flight is None
+
+
 def test_the_rounds_of_a_fit_share_their_workers_and_the_map_lets_them_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = watch_pools(monkeypatch)
+    made = watch_workers(monkeypatch)
     store = LocalStore(tmp_path)
     runs = build_world(store, [make_chunk(i) for i in range(4)])
     executor = LocalExecutor(2)
     plan = plan_run(store, store, find_stage("templates"), PARAMS, list(runs.values()))
     assert run_plan(store, plan, executor, quiet=True).complete
-    assert made == [2]
+    assert len(made) == 2
     assert executor._kept is None
 
 
@@ -74,9 +88,8 @@ def test_workers_that_died_between_two_rounds_are_replaced(tmp_path: Path) -> No
     asked = [replace(task, asks=True) for task in plan.tasks]
     assert len(list(executor.run(asked, store.uri, store.uri))) == 4
     assert executor._kept is not None
-    for worker in list(executor._kept[1]._processes.values()):
-        worker.kill()
-        worker.join()
+    for worker in executor._kept[1]:
+        os.kill(worker.pid, signal.SIGKILL)
     assert {r.outcome.error for r in executor.run(plan.tasks, store.uri, store.uri)} == {None}
     assert executor._kept is None
 
@@ -85,14 +98,15 @@ def left_to_itself(folder: Path, memory_mb: float = 1e6, cores: int = 2) -> Loca
     return LocalExecutor(cores=lambda: cores, available_mb=lambda: memory_mb, marks=folder / "marks")
 
 
-def watch_pools(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def watch_workers(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     made: list[int] = []
 
-    def counting(n_workers: int, task: Task, stores: tuple[str, str]) -> ProcessPoolExecutor:
-        made.append(n_workers)
-        return make_pool(n_workers, task, stores)
+    class Watched(Worker):
+        def __init__(self, task: Task, stores: tuple[str, str]) -> None:
+            super().__init__(task, stores)
+            made.append(self.pid)
 
-    monkeypatch.setattr(local, "make_pool", counting)
+    monkeypatch.setattr(hands, "Worker", Watched)
     return made
 
 
@@ -104,8 +118,12 @@ def watch_benches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             computed.append(len(tasks))
             return super().run_all(tasks)
 
-    monkeypatch.setattr(local, "Bench", Watched)
+    monkeypatch.setattr(hands, "Bench", Watched)
     return computed
+
+
+def marks_in(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("*") if path.suffix != ".journal"]
 
 
 def check_all_done_once(manifest: Manifest, store: LocalStore, folder: Path) -> None:
@@ -127,81 +145,106 @@ def run_with(executor: LocalExecutor, store: LocalStore, source: Manifest) -> Ma
 def test_what_is_small_is_done_here_and_starts_no_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int
 ) -> None:
-    made, computed = watch_pools(monkeypatch), watch_benches(monkeypatch)
-    monkeypatch.setattr(local, "PATIENCE_S", 1e6)
-    monkeypatch.setattr(local, "workers_pay", lambda *_: False)
+    made, computed = watch_workers(monkeypatch), watch_benches(monkeypatch)
+    monkeypatch.setattr(hands, "PATIENCE_S", 1e6)
+    monkeypatch.setattr(hands, "workers_pay", lambda *_: False)
     store, source = make(tmp_path / "store")
     check_all_done_once(run_with(left_to_itself(tmp_path, cores=cores), store, source), store, tmp_path)
     assert made == []
     assert sum(computed) == 12
     assert computed[0] == 1
-    assert list((tmp_path / "marks").iterdir()) == []
+    assert list((tmp_path / "marks").iterdir()) == []  # nor a journal
 
 
 def test_where_workers_pay_they_are_started_while_this_process_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, computed = watch_pools(monkeypatch), watch_benches(monkeypatch)
-    monkeypatch.setattr(local, "workers_pay", lambda *_: True)
+    made, computed = watch_workers(monkeypatch), watch_benches(monkeypatch)
+    monkeypatch.setattr(hands, "workers_pay", lambda *_: True)
     store, source = make(tmp_path / "store", 30)
     check_all_done_once(run_with(left_to_itself(tmp_path), store, source), store, tmp_path)
-    assert made == [2]
+    assert len(made) == 2
     assert 1 <= sum(computed) < 30  # the workers' first task is kept for them
-    assert list((tmp_path / "marks").iterdir()) == []
+    assert list((tmp_path / "marks").iterdir()) == []  # nor a journal
+
+
+def test_threads_side_by_side_write_the_same_bytes_and_leave_python_s_switching_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, together, before = watch_workers(monkeypatch), threading.Barrier(3), sys.getswitchinterval()
+
+    class Meets(Bench):
+        def run_all(self, tasks: Sequence[Task]) -> list[TaskResult]:
+            if tasks[0].chunk_id >= "00020":
+                together.wait(300)  # three threads have a task each at one time
+                assert sys.getswitchinterval() < before
+            return super().run_all(tasks)
+
+    monkeypatch.setattr(hands, "Bench", Meets)
+    monkeypatch.setattr(hands, "PATIENCE_S", 1e6)
+    monkeypatch.setattr(hands, "workers_pay", lambda *_: False)
+    monkeypatch.setattr(hands, "threads_pay", lambda _: True)
+    monkeypatch.setattr(hands, "choose_batch", lambda *_: 1)
+    store, source = make(tmp_path / "store", 26)
+    check_all_done_once(run_with(left_to_itself(tmp_path), store, source), store, tmp_path)
+    assert made == []
+    assert sys.getswitchinterval() == before
 
 
 def test_a_task_that_takes_long_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made, done_elsewhere = watch_pools(monkeypatch), threading.Event()
+    done_elsewhere = threading.Event()
 
     class Slow(Bench):
         def run_all(self, tasks: Sequence[Task]) -> list[TaskResult]:
             assert done_elsewhere.wait(300)
             return super().run_all(tasks)
 
-    def decode(data: bytes) -> list[TaskResult]:
-        done_elsewhere.set()
-        return decode_results(data)
+    class Tells(Worker):
+        def run_all(self, tasks: Sequence[Task]) -> list[TaskResult]:
+            results = super().run_all(tasks)
+            done_elsewhere.set()
+            return results
 
-    monkeypatch.setattr(local, "Bench", Slow)
-    monkeypatch.setattr(local, "decode_results", decode)
-    monkeypatch.setattr(local, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(hands, "Bench", Slow)
+    monkeypatch.setattr(hands, "Worker", Tells)
+    monkeypatch.setattr(hands, "PATIENCE_S", 0.0)
     store, source = make(tmp_path / "store")
     check_all_done_once(run_with(left_to_itself(tmp_path), store, source), store, tmp_path)
-    assert made == [2]
+    assert done_elsewhere.is_set()
 
 
 def test_as_many_workers_as_fit_into_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = watch_pools(monkeypatch)
-    monkeypatch.setattr(local, "workers_pay", lambda *_: True)
+    made = watch_workers(monkeypatch)
+    monkeypatch.setattr(hands, "workers_pay", lambda *_: True)
     store, source = make(tmp_path / "store")
     check_all_done_once(
         run_with(left_to_itself(tmp_path, 3.5 * STAGE.memory_mb, cores=8), store, source), store, tmp_path
     )
-    assert made == [3]
+    assert len(made) == 3
 
 
 def test_a_task_that_leaves_no_room_for_another_is_not_done_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, computed = watch_pools(monkeypatch), watch_benches(monkeypatch)
+    made, computed = watch_workers(monkeypatch), watch_benches(monkeypatch)
     store, source = make(tmp_path / "store", 3)
     manifest = run_with(left_to_itself(tmp_path, 1.9 * STAGE.memory_mb, cores=8), store, source)
     assert manifest.complete
-    assert made == [1]
+    assert len(made) == 1
     assert computed == []
 
 
 def test_rounds_that_each_are_small_get_workers_once_they_add_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, spent = watch_pools(monkeypatch), []
+    made, spent = watch_workers(monkeypatch), []
 
-    def pays(pace: Pace, n_left: int, spent_s: float) -> bool:
+    def pays(pace: Pace, n_left: int, n_workers: int, n_threads: int, spent_s: float) -> bool:
         spent.append(spent_s)
         return spent_s > 0 and n_left > 0
 
-    monkeypatch.setattr(local, "PATIENCE_S", 1e6)
-    monkeypatch.setattr(local, "workers_pay", pays)
+    monkeypatch.setattr(hands, "PATIENCE_S", 1e6)
+    monkeypatch.setattr(hands, "workers_pay", pays)
     store, source = make(tmp_path / "store", 4)
     executor = left_to_itself(tmp_path)
     plan = plan_run(store, store, STAGE, HeartbeatParams(), [source])
@@ -210,7 +253,7 @@ def test_rounds_that_each_are_small_get_workers_once_they_add_up(
     assert made == []
     assert len(list(executor.run(asked, store.uri, store.uri))) == 4
     assert {r.outcome.error for r in executor.run(plan.tasks, store.uri, store.uri)} == {None}
-    assert made == [2]
+    assert len(made) == 2
     assert executor._kept is None
     assert spent[0] == 0 < max(spent)
 
@@ -226,7 +269,7 @@ def test_a_run_that_is_left_early_leaves_nothing_behind(tmp_path: Path, workers:
     results.close()  # type: ignore[attr-defined]
     assert threading.active_count() == before
     assert executor._kept is None
-    assert not any((tmp_path / "marks").glob("*"))
+    assert marks_in(tmp_path / "marks") == []
     assert run_with(left_to_itself(tmp_path), store, source).complete
 
 
@@ -265,7 +308,7 @@ def map_and_say(tables, params):
         file.write(tables[0]["problem_id"][0].as_py() + " ")
     return map_layers(tables, params)
 
-STAGE = replace(HEARTBEAT, name="NAME", map=MAP)
+STAGE = replace(HEARTBEAT, name="NAME", map=MAP, side_by_side=SIDE)
 '''
 
 SCRIPT = """
@@ -273,7 +316,8 @@ import os, signal, sys
 import lambdas.stages
 lambdas.stages.__path__.append(STAGES)
 from pathlib import Path
-from coordinator.executors import local
+from coordinator.executors import hands, local
+from coordinator.executors.choose import choose_executor
 from lambdas.stages import find_stage
 from lambdas.stages.heartbeat import HeartbeatParams
 from mycelium.manifest import read_manifest
@@ -299,20 +343,21 @@ if __name__ == "__main__":
     for o in run_plan(store, plan, executor, quiet=True).outcomes:
         print(o.chunk_id, o.status, o.error_kind)
 """
-ALONE = "local.PATIENCE_S = 1e6; local.workers_pay = lambda *_: False"
+ALONE = "hands.PATIENCE_S = 1e6; hands.workers_pay = lambda *_: False"
 """What makes a coordinator do everything itself, however slow the machine is."""
 
-TWO = "executor.max_workers = 2; local.choose_batch = lambda *_: 1"
+TWO = "executor.max_workers = 2; hands.choose_batch = lambda *_: 1"
 """What makes two workers take tasks one by one, so that they are never far ahead of what the coordinator has seen."""
 
 
 class Case:
     """A coordinator in a process of its own, at a stage of a package path of its own, so that workers find it."""
 
-    def __init__(self, folder: Path, name: str, mapper: str, n: int = 12) -> None:
+    def __init__(self, folder: Path, name: str, mapper: str, n: int = 12, *, side_by_side: bool = False) -> None:
         self.name, self.stages = name, folder / "extra" / "lambdas" / "stages"
         self.stages.mkdir(parents=True)
-        (self.stages / f"{name}.py").write_text(STAGES.replace("NAME", name).replace("MAP", mapper))
+        text = STAGES.replace("NAME", name).replace("MAP", mapper).replace("SIDE", str(side_by_side))
+        (self.stages / f"{name}.py").write_text(text)
         self.store, self.source = make(folder / "store", n)
         self.script = folder / "script.py"
 
@@ -322,7 +367,6 @@ class Case:
         for name, value in names.items():
             text = text.replace(name, repr(value))
         self.script.write_text(text)
-        # The fork server's workers import the main module again, and with it the longer path.
         return subprocess.run(
             [sys.executable, str(self.script)],
             capture_output=True,
@@ -347,7 +391,7 @@ DIED = "failed WorkerDied"
 @pytest.mark.parametrize("n_together", [1, 6])
 def test_a_dying_worker_takes_only_its_own_chunk_however_many_went_together(tmp_path: Path, n_together: int) -> None:
     case = Case(tmp_path, "deadly", "map_or_die")
-    change = f"executor.max_workers = 2; local.choose_batch = lambda pace, left, n: min({n_together}, left)"
+    change = f"executor.max_workers = 2; hands.choose_batch = lambda pace, left, n: min({n_together}, left)"
     found = case.statuses(change)
     assert [i for i, status in enumerate(found) if status == DIED] == [3, 8]
     # A task that was in flight beside the dying worker is run again, and may find what it wrote before.
@@ -357,7 +401,7 @@ def test_a_dying_worker_takes_only_its_own_chunk_however_many_went_together(tmp_
 
 def test_a_task_that_dies_of_what_others_left_in_its_process_is_no_culprit(tmp_path: Path) -> None:
     case = Case(tmp_path, "lonely", "map_one", 4)
-    found = case.statuses("executor.max_workers = 2; local.choose_batch = lambda pace, left, n: left")
+    found = case.statuses("executor.max_workers = 2; hands.choose_batch = lambda pace, left, n: left")
     assert set(found) <= {"done None", "found None"}
     assert len(case.written()) == len(found) == 4
 
@@ -367,11 +411,50 @@ def test_a_coordinator_that_dies_of_its_own_task_loses_nothing_and_is_not_killed
     answer = case.run(ALONE)
     assert answer.returncode == -signal.SIGKILL
     assert case.written() == {"00000", "00001", "00002"}
-    (mark,) = (tmp_path / "store-marks").iterdir()
+    (mark,) = marks_in(tmp_path / "store-marks")
     found = case.statuses("")
     assert found[:4] == ["found None"] * 3 + [DIED]
     assert [i for i, status in enumerate(found) if status == DIED] == [3, 8]
     assert not mark.exists()
+
+
+def test_a_coordinator_that_dies_while_several_threads_compute_is_not_killed_again_either(tmp_path: Path) -> None:
+    case = Case(tmp_path, "deadly", "map_or_die", side_by_side=True)
+    answer = case.run(f"{ALONE}; hands.threads_pay = lambda pace: True")
+    assert answer.returncode == -signal.SIGKILL
+    assert 1 <= len(case.written()) < 12
+    assert not {"00003", "00008"} & case.written()
+    found = case.statuses("hands.threads_pay = lambda pace: True")
+    assert [i for i, status in enumerate(found) if status == DIED] == [3, 8]
+    assert list((tmp_path / "store-marks").iterdir()) == []
+
+
+SCRIPT_OF_A_USER = """
+import sys
+from coordinator.executors.local import LocalExecutor
+from lambdas.stages.heartbeat import STAGE, HeartbeatParams
+from mycelium.manifest import read_manifest
+from mycelium.plan import plan_run
+from mycelium.run import run_plan
+from mycelium.store import LocalStore
+
+print("run", __name__)
+store = LocalStore(STORE)
+plan = plan_run(store, store, STAGE, HeartbeatParams(), [read_manifest(store, "iaf", RUN)])
+manifest = run_plan(store, plan, LocalExecutor(2), quiet=True)
+print(manifest.complete, "multiprocessing" in sys.modules)
+"""
+
+
+def test_a_script_without_a_guard_of_its_main_part_is_run_once_and_works(tmp_path: Path) -> None:
+    store, source = make(tmp_path / "store")
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT_OF_A_USER.replace("STORE", repr(store.uri)).replace("RUN", repr(source.run_id)))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-W", "error", str(script)]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert answer.stdout == "run __main__\nTrue False\n"
 
 
 @pytest.mark.parametrize("change", [ALONE, TWO], ids=["here", "workers"])
@@ -396,7 +479,7 @@ def test_ctrl_c_while_this_process_computes_leaves_whole_chunks_a_manifest_and_n
     answer = case.run(f"{ALONE}; executor.after = 20; executor.by = signal.SIGINT")
     assert answer.returncode != 0
     assert "KeyboardInterrupt" in answer.stderr
-    assert list((tmp_path / "store-marks").iterdir()) == []
+    assert marks_in(tmp_path / "store-marks") == []
     (record,) = case.store.list("manifests/heartbeats/")
     manifest = read_manifest(case.store, "heartbeats", Path(record.key).stem)
     assert not manifest.complete
@@ -405,6 +488,32 @@ def test_ctrl_c_while_this_process_computes_leaves_whole_chunks_a_manifest_and_n
     found = case.statuses(ALONE)
     assert found.count("found None") == len(written)
     assert found.count("done None") == 40 - len(written) > 0
+
+
+@pytest.mark.parametrize("change", [ALONE, TWO], ids=["here", "workers"])
+def test_what_the_journal_knows_after_kill_9_is_what_reading_it_again_would_say(tmp_path: Path, change: str) -> None:
+    case = Case(tmp_path, "heartbeat_again", "map_layers", 40)
+    worth = "from coordinator.executors import journal; journal.WORTH_S = journal.FLUSH_BYTES = 0"
+    assert case.run(f"{change}; {worth}; executor.after = 20").returncode == -signal.SIGKILL
+    (journal,) = (tmp_path / "store-marks").glob("*.journal")
+    kept = journal.read_bytes()
+    assert len(kept) > 19 * 500
+    said = case.stages / "read"
+    looks = f"executor._run = lambda tasks, *given, of=executor._run: open({str(said)!r}, 'w').write("
+    looks += "' '.join(task.chunk_id for task in tasks)) and of(tasks, *given)"
+    found = case.statuses(f"{change}; {looks}")
+    assert not journal.exists()
+    assert len(said.read_text().split()) <= 40 - 19  # the others were taken from the journal
+    assert set(found) == {"found None", "done None"}
+    (record,) = case.store.list("manifests/heartbeats/")
+    manifest = read_manifest(case.store, "heartbeats", Path(record.key).stem)
+    case.store.delete(record.key)
+    case.statuses(change)  # everything is read from the store
+    again = read_manifest(case.store, "heartbeats", Path(record.key).stem)
+    assert manifest.result == again.result
+    assert [replace(strip_times(o), status="found") for o in manifest.outcomes] == list(
+        map(strip_times, again.outcomes)
+    )
 
 
 def _wait_until_nobody_maps(said: Path) -> None:

@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.executors.pace import BATCH_S, MAX_BATCH, SHARES, START_S, Pace, choose_batch, workers_pay
+from coordinator.executors.pace import (
+    BATCH_S,
+    LONG_S,
+    MAX_BATCH,
+    SHARES,
+    START_S,
+    Pace,
+    choose_batch,
+    threads_pay,
+    workers_pay,
+)
 
 SECONDS = st.floats(0, 1e4)
 
@@ -85,15 +95,38 @@ def test_the_pace_follows_a_run_whose_chunks_change() -> None:
     assert pace.task_s > 0.9
 
 
-def test_workers_pay_from_twice_their_start_on() -> None:
-    assert not workers_pay(Pace(), 10**6)
-    assert not workers_pay(pace_of(60.0), 10**6)  # one is not enough to tell; patience is for that
-    assert not workers_pay(pace_of(1.0, 0.01), 0)
-    assert not workers_pay(pace_of(1.0, 0.01), int(2 * START_S / 0.01) - 1)
-    assert workers_pay(pace_of(1.0, 0.01), int(2 * START_S / 0.01) + 1)
+def test_two_workers_pay_from_twice_their_start_on() -> None:
+    assert not workers_pay(Pace(), 10**6, 2)
+    assert not workers_pay(pace_of(60.0), 10**6, 2)  # one is not enough to tell; patience is for that
+    assert not workers_pay(pace_of(1.0, 0.01), 0, 2)
+    assert not workers_pay(pace_of(1.0, 0.01), 10**6, 1)
+    assert not workers_pay(pace_of(1.0, 0.01), int(2 * START_S / 0.01) - 1, 2)
+    assert workers_pay(pace_of(1.0, 0.01), int(2 * START_S / 0.01) + 1, 2)
 
 
 def test_rounds_that_each_pay_too_little_pay_together() -> None:
     pace = pace_of(0.01, 0.01)
-    assert not workers_pay(pace, 10)
-    assert workers_pay(pace, 10, spent_s=2 * START_S)
+    assert not workers_pay(pace, 10, 2)
+    assert workers_pay(pace, 10, 2, spent_s=2 * START_S)
+
+
+def test_where_as_many_threads_compute_workers_pay_only_in_a_long_run() -> None:
+    pace = pace_of(1.0, 0.02)
+    assert not workers_pay(pace, 100, 2, n_threads=3)
+    assert not workers_pay(pace, int(2 * LONG_S / 0.02) - 1, 2, n_threads=3)
+    assert workers_pay(pace, int(2 * LONG_S / 0.02) + 1, 2, n_threads=3)
+    assert workers_pay(pace, 400, 64, n_threads=5)  # more cores than threads can use
+
+
+def test_threads_are_for_tasks_that_take_longer_than_their_bookkeeping() -> None:
+    assert not threads_pay(pace_of(1.0))
+    assert not threads_pay(pace_of(1.0, 0.0001))
+    assert threads_pay(pace_of(1.0, 0.02))
+    assert workers_pay(pace_of(1.0, 0.001), 600, 2, n_threads=3)  # one thread alone, then
+
+
+@given(SECONDS, st.integers(1, 10**6), st.integers(2, 64), st.integers(1, 9))
+def test_more_work_never_pays_less(task_s: float, n_left: int, n_workers: int, n_threads: int) -> None:
+    pace = pace_of(task_s, task_s)
+    if workers_pay(pace, n_left, n_workers, n_threads):
+        assert workers_pay(pace, n_left + 1, n_workers, n_threads)

@@ -1,5 +1,6 @@
 """What goes to workers and back, and what they keep."""
 
+import contextlib
 from pathlib import Path
 
 import msgspec
@@ -7,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.executors import worker
-from coordinator.executors.worker import Bench, decode_results, make_pool, submit_batch
+from coordinator.executors.worker import Bench, Worker
 from lambdas.stages.heartbeat import STAGE, HeartbeatParams
+from mycelium.errors import StoreNotAvailableError
 from mycelium.manifest import ObjectRef, Outcome, strip_times
 from mycelium.plan import plan_run
 from mycelium.schema import Provenance
@@ -50,7 +52,7 @@ RESULTS = st.builds(TaskResult, OUTCOMES, st.none() | st.binary(max_size=50), st
 @given(st.lists(TASKS, max_size=3), st.lists(RESULTS, max_size=3))
 def test_what_goes_to_a_worker_and_back_arrives_as_it_was(tasks: list[Task], results: list[TaskResult]) -> None:
     assert worker._tasks.decode(msgspec.msgpack.encode(tasks)) == tasks
-    assert decode_results(msgspec.msgpack.encode(results)) == results
+    assert worker._results.decode(msgspec.msgpack.encode(results)) == results
 
 
 def test_a_worker_does_what_this_process_would_in_the_order_given(tmp_path: Path) -> None:
@@ -58,10 +60,18 @@ def test_a_worker_does_what_this_process_would_in_the_order_given(tmp_path: Path
     source = build_run(store, [make_iaf(seed=i) for i in range(3)]).manifest
     plan = plan_run(store, store, STAGE, HeartbeatParams(), [source])
     stores = (store.uri, store.uri)
-    with make_pool(1, plan.tasks[0], stores) as pool:
-        there = decode_results(submit_batch(pool, list(plan.tasks)).result())
+    with contextlib.closing(Worker(plan.tasks[0], stores)) as process:
+        there = process.run_all(plan.tasks)  # a sequence of any kind
     assert [result.outcome.status for result in there] == ["done"] * 3
     here = Bench(plan.tasks[0], stores).run_all(plan.tasks)  # finds what the worker wrote
     assert [result.part for result in here] == [result.part for result in there]
     assert [strip_times(r.outcome).outputs for r in here] == [strip_times(r.outcome).outputs for r in there]
     assert [result.outcome.chunk_id for result in there] == [task.chunk_id for task in plan.tasks]
+
+
+@given(TEXT)
+def test_an_error_of_ours_is_raised_as_what_it_was_and_any_other_by_its_name(said: str) -> None:
+    met = worker._read_error(worker._write_error(StoreNotAvailableError(said or "?")))
+    assert type(met) is StoreNotAvailableError
+    other = worker._read_error(worker._write_error(ZeroDivisionError("by nothing")))
+    assert str(other) == "a worker met ZeroDivisionError: by nothing"
