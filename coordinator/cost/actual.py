@@ -3,7 +3,8 @@
 The manifest has, of each chunk, what the platform billed for all its attempts together, how often it was tried, and the
 objects it wrote. The rest is derived:
 
-- a function has the memory that its stage asks for now, on arm64;
+- a function has the memory that its stage asks for now, on the processor that the manifest names: what its deployment
+  said; of a deployment that said nothing, on arm64;
 - an attempt reads one object of each run that the manifest names as input, and the artifact of a fit (two requests for
   a task of one input and one output, counted in `tests/lambdas/test_handler.py`); a stage that reads a part of its
   first input, some columns or one head, asks for the foot of the file first (one request more, of large files two);
@@ -24,10 +25,10 @@ from typing import Any
 
 import msgspec
 
-from coordinator.cost.prices import LIST_PRICES, PriceTable
+from coordinator.cost.prices import ARM64, LIST_PRICES, PriceTable
 from coordinator.cost.usage import Cost, Usage, add_usages
 from lambdas.stages import find_stage, stage_names
-from mycelium.manifest import Manifest, Outcome
+from mycelium.manifest import ARCHITECTURE, Manifest, Outcome
 from mycelium.reduce import MANY_PARTS, STORED_FAN_IN
 from mycelium.schema import Row
 from mycelium.stage import Stage
@@ -46,12 +47,19 @@ def actual_cost(manifest: Manifest, prices: PriceTable = LIST_PRICES) -> Cost:
         manifest: the run's.
         prices: what each kind costs.
     """
+    prices = prices.on(find_architecture(manifest) or ARM64)
     if manifest.executor not in CLOUD or manifest.stage not in stage_names():
         return Cost(Usage(), prices)
     stage = find_stage(manifest.stage)
     n_reads = count_reads(stage, manifest.params, len(manifest.inputs)) + (manifest.fit is not None)
     each = (count_outcome(outcome, manifest.executor, stage.memory_mb, n_reads) for outcome in manifest.outcomes)
     return Cost(add_usages(each) + _count_rest(manifest, n_reads), prices, tuple(_name_unknown(manifest)))
+
+
+def find_architecture(manifest: Manifest) -> str | None:
+    """Return the processor of the functions of a run; None where nothing says it."""
+    said = manifest.notes.get(ARCHITECTURE)
+    return said if isinstance(said, str) and said else None
 
 
 def count_reads(stage: Stage[Any], params: Row, n_inputs: int) -> int:

@@ -1,43 +1,10 @@
-"""The commands `plan` and `prices`, and what `run-stage` asks before it starts."""
+"""The commands `plan` and `prices`."""
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import cast
 
 import click
 
 from mycelium.command import json_option
-
-if TYPE_CHECKING:
-    from coordinator.cost.planned import Ahead
-    from mycelium.plan import Plan
-    from mycelium.store import Store
-
-
-def find_ahead(plan: "Plan", target: "Store", values: dict[str, Any]) -> "Ahead":
-    """Return what is to be known of a run before it starts; an estimate only where it is asked for.
-
-    Args:
-        plan: what is to be done.
-        target: where its outputs go.
-        values: the options of `run-stage`, or of a command that has fewer of them.
-    """
-    from coordinator.cost.planned import Ahead, Ask, Places, look_ahead
-    from coordinator.cost.prices import read_prices
-    from coordinator.executors.aws_lambda import MAX_CONCURRENCY
-    from coordinator.executors.local import count_cores
-
-    prices = read_prices()
-    only_plan, n_probed, max_cost = bool(values.get("dry_run")), values.get("probe") or 0, values["max_cost"]
-    if not only_plan and max_cost is None and not n_probed:
-        return Ahead(plan, (), None, prices)
-    places = Places(values["max_workers"] or count_cores(), values["max_concurrency"] or MAX_CONCURRENCY, prices)
-    ask = Ask(
-        executor=values["executor"],
-        probe=n_probed,
-        max_cost=max_cost,
-        only_plan=only_plan,
-        tell=lambda line: click.echo(line, err=True),
-    )
-    return look_ahead(plan, target, ask, places)
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -75,8 +42,8 @@ def prices(*, refresh: bool, region: str | None, as_json: bool) -> None:
     """
     from dataclasses import asdict
 
-    from coordinator import tell
     from coordinator.cost.prices import DEFAULT_REGION, KINDS, price_file, read_prices, write_prices
+    from coordinator.printing import format_table, say_json
     from mycelium.errors import UserInputError
     from mycelium.settings import read_settings
 
@@ -88,9 +55,9 @@ def prices(*, refresh: bool, region: str | None, as_json: bool) -> None:
         write_prices(ask_prices(region or read_settings().region or DEFAULT_REGION))
     table = read_prices()
     if as_json:
-        tell.say_json(asdict(table))
+        say_json(asdict(table))
         return
-    click.echo(f"US dollars, {table.of}; from {table.source}")
-    click.echo(tell.format_table([{"price": name, "USD": f"{getattr(table, name):.10f}"} for name in KINDS]))
+    click.echo(f"US dollars, {table.region}, {table.date}; from {table.source}")
+    click.echo(format_table([{"price": name, "USD": f"{getattr(table, name):.10f}"} for name in KINDS]))
     if price_file().exists():
         click.echo(f"kept in {price_file()}; delete it for those that come with the code")

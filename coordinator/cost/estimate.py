@@ -1,10 +1,15 @@
 """What a run will take, from how long its stage's tasks took.
 
-A task's seconds are taken to be ``a + b · size``, neither below zero, by least squares over the chunks that were
-computed. The total over the tasks to do is drawn anew a few hundred times: runs drawn with replacement, chunks of each
-drawn with replacement, the line fitted to them, and the scatter about it added for as many tasks as are to do. The
-interval is from the tenth to the ninetieth hundredth of these totals. It knows how much chunks and runs differ from
-each other; it does not know that the next machine may be slower than the last, and says where it comes from.
+A task's seconds are taken to be ``a + b · size``, neither below zero, by least squares over the chunks of one run that
+were computed; the first task of each worker, which loads the stage, apart. So each earlier run says what the tasks to
+do would take at its pace, and what starting its workers would. The likely total is the mean of the logarithms of these,
+of which the latest run counts half, the one before it a quarter, and so on: a machine is most like what it was last.
+
+The interval is from the tenth to the ninetieth hundredth of totals that are drawn a few hundred times: the chunks of
+each run with replacement, the scatter about the line for as many tasks as are to do, and a factor for the run as a
+whole, as far apart as the earlier runs are (Student's t: few runs say little of that). Of one's own machine, on which
+other work comes and goes, one run more is taken to have been seen, which was `DRIFT` apart: two runs that happen to
+agree say little.
 
 Time that passes:
 
@@ -43,6 +48,15 @@ ONE_CPU_MB = 1769
 BURST = 1000
 BURST_S = 10.0
 """Environments that Lambda makes at once for a function, and after how long as many more."""
+
+DRIFT = 0.3
+"""How far apart two runs on one's own machine are, as the logarithm of their ratio, until others have said so."""
+
+MOST_APART = 20.0
+"""No factor is drawn whose logarithm is larger."""
+
+TINY_S = 1e-9
+"""Less than any task takes."""
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -125,20 +139,65 @@ def predict_seconds(evidence: Evidence, sizes: Sequence[float], n_draws: int = N
     """
     if not len(sizes):
         return Range(0.0, 0.0, 0.0)
-    seconds = np.array([sample.seconds for sample in evidence.samples])
-    known = np.array([sample.size for sample in evidence.samples], np.float64)
     runs = _group(evidence)
     wanted = np.asarray(sizes, np.float64)
+    weights = 0.5 ** np.arange(len(runs))
+    weights /= weights.sum()
+    logs = np.log([max(run.total(wanted), TINY_S) for run in runs])
+    likely = float(np.exp(weights @ logs))
+    drift = 0.0 if evidence.is_lambda else DRIFT
+    apart = math.sqrt((drift**2 + float(((logs - weights @ logs) ** 2).sum())) / len(runs))
     rng = np.random.default_rng(seed)
     totals = np.empty(n_draws)
     for draw in range(n_draws):
-        drawn = [runs[i] for i in rng.integers(len(runs), size=len(runs))]
-        at = np.concatenate([rng.choice(members, len(members)) for members in drawn])
-        base, slope = fit_line(known[at], seconds[at])
-        apart = seconds[at] - base - slope * known[at]
-        totals[draw] = max(0.0, base * len(wanted) + slope * float(wanted.sum()) + _scatter(apart, len(wanted), rng))
-    low, likely, high = np.percentile(totals, (LOW, 50.0, HIGH))
-    return Range(float(low), float(likely), float(high))
+        drawn = [run.drawn(rng) for run in runs]
+        middle = weights @ np.log([max(run.total(wanted), TINY_S) for run in drawn])
+        scatter = drawn[rng.choice(len(drawn), p=weights)].scatter(len(wanted), rng)
+        factor = min(max(apart * rng.standard_t(len(runs)), -MOST_APART), MOST_APART)
+        totals[draw] = max(0.0, float(np.exp(middle + factor)) + scatter)
+    low, high = np.percentile(totals, (LOW, HIGH))
+    return Range(min(float(low), likely), likely, max(float(high), likely))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pace:
+    """One earlier run: its chunks, and what the first tasks of its workers took."""
+
+    sizes: FloatArray
+    seconds: FloatArray
+    cold_sizes: FloatArray
+    cold_seconds: FloatArray
+
+    @property
+    def line(self) -> tuple[float, float]:
+        """The line through its chunks."""
+        return fit_line(self.sizes, self.seconds)
+
+    @property
+    def start_s(self) -> float:
+        """What the first task of a worker took beyond that line, on the average."""
+        if not len(self.cold_sizes):
+            return 0.0
+        base, slope = self.line
+        return max(0.0, float((self.cold_seconds - base - slope * self.cold_sizes).mean()))
+
+    def total(self, wanted: FloatArray) -> float:
+        """Return what tasks would have taken in it, over as many workers."""
+        base, slope = self.line
+        n_cold = min(len(self.cold_sizes), len(wanted))
+        return base * len(wanted) + slope * float(wanted.sum()) + self.start_s * n_cold
+
+    def drawn(self, rng: np.random.Generator) -> "_Pace":
+        """Return it with other chunks of the same kind."""
+        at = rng.integers(len(self.sizes), size=len(self.sizes))
+        n_cold = len(self.cold_sizes)
+        cold = rng.integers(max(n_cold, 1), size=n_cold)
+        return _Pace(self.sizes[at], self.seconds[at], self.cold_sizes[cold], self.cold_seconds[cold])
+
+    def scatter(self, n_tasks: int, rng: np.random.Generator) -> float:
+        """Return how far the sum of so many tasks may be from the line."""
+        base, slope = self.line
+        return _scatter(self.seconds - base - slope * self.sizes, n_tasks, rng)
 
 
 def _scatter(apart: FloatArray, n_tasks: int, rng: np.random.Generator) -> float:
@@ -166,9 +225,19 @@ def fit_line(sizes: FloatArray, seconds: FloatArray) -> tuple[float, float]:
     return (base, slope) if base >= 0 else (0.0, through_origin)
 
 
-def _group(evidence: Evidence) -> list[npt.NDArray[np.intp]]:
-    names = np.array([sample.run for sample in evidence.samples])
-    return [np.flatnonzero(names == name) for name in dict.fromkeys(names.tolist())]
+def _group(evidence: Evidence) -> list[_Pace]:
+    """Return the runs of some evidence, the latest first; in one that has no other chunks the first ones are as any."""
+    paces = []
+    for run in dict.fromkeys(sample.run for sample in evidence.samples):
+        ours = [sample for sample in evidence.samples if sample.run == run]
+        cold = [sample for sample in ours if sample.cold]
+        warm = [sample for sample in ours if not sample.cold]
+        if not warm:
+            warm, cold = cold, []
+        columns = ([sample.size for sample in warm], [sample.seconds for sample in warm])
+        first = ([sample.size for sample in cold], [sample.seconds for sample in cold])
+        paces.append(_Pace(*(np.array(column, np.float64) for column in (*columns, *first))))
+    return paces
 
 
 def expect_local(evidence: Evidence | None, work: Work, n_workers: int) -> Expected:
@@ -253,12 +322,9 @@ def _slowdown(memory_mb: int) -> float:
 
 def _longest(evidence: Evidence, work: Work, task_s: Range) -> float:
     """Return about how long the largest task takes: no run is shorter."""
-    total = float(sum(work.sizes))
-    if not total:
+    if not sum(work.sizes):
         return 0.0
-    base, slope = fit_line(
-        np.array([sample.size for sample in evidence.samples], np.float64),
-        np.array([sample.seconds for sample in evidence.samples]),
-    )
-    whole = base * len(work.sizes) + slope * total
-    return task_s.likely * (base + slope * max(work.sizes)) / whole if whole else 0.0
+    wanted, largest = np.asarray(work.sizes, np.float64), np.array([max(work.sizes)], np.float64)
+    latest = _group(evidence)[0]
+    whole = latest.total(wanted)
+    return task_s.likely * latest.total(largest) / whole if whole else 0.0

@@ -7,17 +7,20 @@ outputs are written once, they need not be done again.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from coordinator.cost.actual import CLOUD, STEP_FUNCTIONS
+from coordinator.cost.actual import CLOUD, STEP_FUNCTIONS, find_architecture
 from mycelium.errors import ObjectNotFoundError, UserInputError
 from mycelium.manifest import PREFIX, Manifest, read_manifest
 from mycelium.plan import Plan
 from mycelium.stage import Stage
 from mycelium.store import Store, open_store
 from mycelium.task import Task, run_task
+from mycelium.tasks import Tasks
+
+T = TypeVar("T")
 
 MAX_RUNS = 8
 """Runs of the past that are looked at: the latest tell most, and a store may have thousands."""
@@ -38,11 +41,14 @@ class Sample:
         seconds: what it took; on Lambda, what was billed for all its attempts.
         size: how large it was, in the evidence's unit.
         run: the run that it was one of.
+        cold: whether it was the first of its worker, which loads the stage for it; never on Lambda, where that is a
+            part of what each task of a large run is billed.
     """
 
     seconds: float
     size: float
     run: str
+    cold: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,11 @@ class History:
     alike: bool
     sizes: tuple[Mapping[str, int], ...]
 
+    @property
+    def architecture(self) -> str | None:
+        """The processor of the stage's functions in the latest of them that says it."""
+        return next(filter(None, map(find_architecture, self.manifests)), None)
+
     def find_evidence(self, *, on_lambda: bool, unit: Unit = "bytes") -> Evidence | None:
         """Return what these runs tell of tasks on Lambda, or on this machine; None if nothing.
 
@@ -99,7 +110,8 @@ class History:
         for is_lambda in (on_lambda, not on_lambda):
             pairs = zip(self.manifests, self.sizes, strict=True)
             found = [s for m, sizes in pairs for s in _take_samples(m, sizes, unit, is_lambda=is_lambda)]
-            samples = tuple(_thin(found))
+            warm = [sample for sample in found if not sample.cold]
+            samples = (*(sample for sample in found if sample.cold), *_thin(warm))
             if samples:
                 n_runs = len({sample.run for sample in samples})
                 where = "on Lambda" if is_lambda else "on this machine"
@@ -165,11 +177,15 @@ def _take_samples(manifest: Manifest, sizes: Mapping[str, int], unit: Unit, *, i
     """Yield the chunks that were computed: those found say nothing, and those that failed may have failed early."""
     if not _ran(manifest, is_lambda=is_lambda):
         return
-    for outcome in manifest.outcomes:
+    done = [outcome for outcome in manifest.outcomes if outcome.status == "done"]
+    first_end_s = min((outcome.started_s + outcome.wall_s for outcome in done), default=0.0)
+    # Before any was done, each had a worker to start; where all were first, none of them tells what others would take.
+    any_later = not is_lambda and any(outcome.started_s >= first_end_s for outcome in done)
+    for outcome in done:
         size = sizes.get(outcome.chunk_id, 0) if unit == "bytes" else outcome.n_problems
         seconds = outcome.billed_ms / 1000 if is_lambda else outcome.wall_s
-        if outcome.status == "done" and size and seconds > 0:
-            yield Sample(seconds, size, manifest.run_id)
+        if size and seconds > 0:
+            yield Sample(seconds, size, manifest.run_id, any_later and outcome.started_s < first_end_s)
 
 
 def _ran(manifest: Manifest, *, is_lambda: bool) -> bool:
@@ -203,20 +219,21 @@ def probe(plan: Plan, target: Store, n_tasks: int, tell: Callable[[str], None]) 
     """
     if plan.stage.fit is not None:
         raise UserInputError(f"--probe: stage {plan.stage.name} has a fit, which asks every chunk before it maps one")
-    missing = sorted((task for task in plan.tasks if not task.found), key=size_task)
-    chosen = _spread(missing, n_tasks)
+    missing = sorted((size_task(task), number) for number, task in enumerate(plan.tasks) if not task.found)
+    chosen = [(plan.tasks[number], number) for _, number in _spread(missing, n_tasks)]
     source = open_store(plan.source_uri)
-    outcomes = [run_task(task, plan.stage, plan.params, source, target).outcome for task in chosen]
+    outcomes = [run_task(task, plan.stage, plan.params, source, target).outcome for task, _ in chosen]
     for outcome in outcomes:
         if outcome.status == "failed":
             tell(f"probe: chunk {outcome.chunk_id} failed: {outcome.error}")
     done = {outcome.chunk_id: outcome for outcome in outcomes if outcome.status != "failed"}
     if chosen and not done:
         raise UserInputError(f"--probe: none of {len(chosen)} chunks could be done; the first: {outcomes[0].error}")
-    tasks = tuple(replace(task, found=task.found or task.chunk_id in done) for task in plan.tasks)
+    tasks = _finding(plan.tasks, [number for task, number in chosen if task.chunk_id in done])
     samples = tuple(
-        Sample(done[task.chunk_id].wall_s, size_task(task), plan.run_id)
-        for task in chosen
+        # The first of several loads what the others find loaded.
+        Sample(done[task.chunk_id].wall_s, size_task(task), plan.run_id, cold=len(chosen) > 2 and task is chosen[0][0])
+        for task, _ in chosen
         if task.chunk_id in done and done[task.chunk_id].status == "done"
     )
     n_done = len(samples)
@@ -229,7 +246,13 @@ def size_task(task: Task) -> int:
     return sum(ref.size for ref in task.inputs)
 
 
-def _spread(tasks: Sequence[Task], n: int) -> list[Task]:
+def _finding(tasks: Sequence[Task], numbers: list[int]) -> Sequence[Task]:
+    if isinstance(tasks, Tasks):
+        return tasks.finding(numbers)
+    return tuple(replace(task, found=task.found or number in numbers) for number, task in enumerate(tasks))
+
+
+def _spread(tasks: Sequence[T], n: int) -> list[T]:
     """Return so many of the tasks, from the middle of equal stretches of them."""
     n = min(n, len(tasks))
     return [tasks[(2 * i + 1) * len(tasks) // (2 * n)] for i in range(n)]

@@ -9,7 +9,7 @@ from coordinator.cost.actual import CLOUD, STEP_FUNCTIONS, count_outcome, count_
 from coordinator.cost.estimate import Expected, Work, expect_cloud, expect_local
 from coordinator.cost.evidence import Evidence, History, probe, read_history, size_task
 from coordinator.cost.limit import ENOUGH, CostLimit
-from coordinator.cost.prices import PriceTable
+from coordinator.cost.prices import ARM64, PriceTable
 from coordinator.cost.tell import format_usd
 from coordinator.cost.usage import Cost, Usage
 from mycelium.errors import UserInputError
@@ -121,6 +121,7 @@ def look_ahead(plan: Plan, target: Store, ask: Ask, places: Places) -> Ahead:
         UserInputError: the run would cost more than it may, or can't be probed.
     """
     history = read_history(target, plan.stage, plan.params, open_store(plan.source_uri))
+    places = replace(places, prices=places.prices.on(history.architecture or ARM64))
     probed = None
     if ask.probe:
         plan, probed = probe(plan, target, ask.probe, ask.tell)

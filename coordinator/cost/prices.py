@@ -6,16 +6,19 @@ What GPU machines cost an hour is in `coordinator.fleet.prices`: they are planne
 """
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import msgspec
 
 from mycelium.errors import UserInputError
+from mycelium.hint import say_command
 from mycelium.settings import read_settings
 
 DEFAULT_REGION = "us-east-1"
 FILE = "prices.json"
+ARM64 = "arm64"
+"""The processor of functions where nothing says another: what is deployed unless somebody says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class PriceTable:
         s3_put: one PUT, COPY, POST or LIST of S3 Standard.
         s3_get: one GET.
         transition: one state transition of a standard workflow of Step Functions; one tried again is another.
+        architecture: the processor that functions are taken to have.
     """
 
     region: str
@@ -43,14 +47,24 @@ class PriceTable:
     s3_put: float
     s3_get: float
     transition: float
+    architecture: str = field(default=ARM64, kw_only=True)
 
     @property
     def of(self) -> str:
-        """Where and when AWS took these prices, in a few words."""
-        return f"{self.region}, {self.date}"
+        """Where and when AWS took these prices, and for which functions, in a few words."""
+        return f"{self.region}, {self.date}, functions on {self.architecture}"
+
+    @property
+    def gb_s(self) -> float:
+        """One GB of a function's memory for one second."""
+        return self.lambda_arm64_gb_s if self.architecture == ARM64 else self.lambda_x86_64_gb_s
+
+    def on(self, architecture: str) -> "PriceTable":
+        """Return the same prices for functions on such a processor; of one that is none of these, the dearer."""
+        return replace(self, architecture=architecture)
 
 
-KINDS = tuple(field.name for field in fields(PriceTable) if field.type is float)
+KINDS = tuple(one.name for one in fields(PriceTable) if one.type is float)
 """The prices of a table, by name."""
 
 LIST_PRICES = PriceTable(
@@ -101,8 +115,8 @@ def read_prices(cache: Path | None = None) -> PriceTable:
         return LIST_PRICES
     except (OSError, RecursionError, ValueError) as error:
         raise UserInputError(
-            f"the prices in {path} can't be read ({error}): `python -m coordinator prices --refresh` writes them "
-            "anew, and without that file those that come with the code are used"
+            f"the prices in {path} can't be read ({error}): `{say_command('coordinator prices --refresh')}` writes "
+            "them anew, and without that file those that come with the code are used"
         ) from None
 
 

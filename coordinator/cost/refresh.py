@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from coordinator.cost.prices import PriceTable, check_prices
+from coordinator.cost.prices import KINDS, PriceTable, check_prices
 from mycelium.errors import MyceliumError, UserInputError
+from mycelium.hint import say_command
 
 API_REGION = "us-east-1"
 """The API answers for all regions, from a few of them."""
 
 MAX_PAGES = 20
-INSTEAD = "the prices in use stay; `python -m coordinator prices` shows them"
 
 
 class _Product(NamedTuple):
@@ -75,15 +75,17 @@ def ask_prices(region: str, client: Any = None, today: dt.date | None = None) ->
         code = str(error.response.get("Error", {}).get("Code", "unknown"))
         raise UserInputError(
             f"the AWS Price List API refuses ({code}): credentials that may pricing:GetProducts are needed, "
-            f"see `aws sts get-caller-identity`; {INSTEAD}"
+            f"see `aws sts get-caller-identity`; {_instead()}"
         ) from None
     except BotoCoreError as error:
         raise UserInputError(
-            f"the AWS Price List API can't be asked ({error}): it needs AWS credentials and a network; {INSTEAD}"
+            f"the AWS Price List API can't be asked ({error}): it needs AWS credentials and a network; {_instead()}"
         ) from None
     on = dt.datetime.now(dt.UTC).date() if today is None else today
     try:
-        return check_prices(PriceTable(region, on.isoformat(), "the AWS Price List API", **found))
+        return check_prices(
+            PriceTable(region, on.isoformat(), "the AWS Price List API", *(found[kind] for kind in KINDS))
+        )
     except ValueError as error:
         raise _misunderstood(str(error)) from None
 
@@ -154,4 +156,9 @@ def _read_brackets(terms: dict[str, Any], product: _Product) -> Iterator[tuple[f
 
 
 def _misunderstood(what: str) -> MyceliumError:
-    return UserInputError(f"the AWS Price List API answers what is not understood here ({what[:200]}); {INSTEAD}")
+    return UserInputError(f"the AWS Price List API answers what is not understood here ({what[:200]}); {_instead()}")
+
+
+def _instead() -> str:
+    """Say what is used in place of what could not be asked."""
+    return f"the prices in use stay; `{say_command('coordinator prices')}` shows them"

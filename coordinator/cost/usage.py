@@ -63,7 +63,7 @@ class Cost:
         """US dollars by kind, in the order of `Usage`."""
         usage, prices = self.usage, self.prices
         return {
-            "gb_s": usage.gb_s * prices.lambda_arm64_gb_s,
+            "gb_s": usage.gb_s * prices.gb_s,
             "lambda_requests": usage.lambda_requests * prices.lambda_request,
             "s3_gets": usage.s3_gets * prices.s3_get,
             "s3_puts": usage.s3_puts * prices.s3_put,

@@ -40,11 +40,11 @@ def simulate(
     from dataclasses import replace
 
     from coordinator.cost.prices import read_prices
+    from coordinator.printing import format_table, say_json
     from coordinator.simulate.limits import Limits
     from coordinator.simulate.page import rows_of, simulate_all
     from coordinator.simulate.ways import advise
     from coordinator.simulate.work import measured_work, stated_work
-    from coordinator.tell import format_table, say_json
     from lambdas.stages import find_stage, stage_names
     from mycelium.errors import UserInputError
     from mycelium.manifest import find_run

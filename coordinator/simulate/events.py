@@ -2,7 +2,10 @@
 
 A task is dispatched by the one coordinator when there is room in flight and an environment for it, an idle one or one
 that may be started; it reads, computes for a time drawn from the work, writes, and its answer travels back. Reads and
-writes wait where the prefix takes no more of them. Nothing here reads a clock, and the same seed gives the same run.
+writes wait where the prefix takes no more of them; parts have a prefix of their own. The coordinator is one thread, and
+does one thing at a time: it sends a task, takes part in opening a connection, reads an answer; what has come meanwhile
+goes before the next task to send. So does the other side, where it has one processor. Nothing here reads a clock, and
+the same seed gives the same run.
 """
 
 import heapq
@@ -13,7 +16,9 @@ from dataclasses import dataclass
 from coordinator.simulate.limits import Limits
 from coordinator.simulate.work import Work
 
-_COMPUTED, _ENDED = 0, 1
+_KNOCKED, _SHAKEN, _ASKED, _COMPUTED, _ANSWERED = range(5)
+"""What becomes of a task after it was sent: its connection is to be accepted, then it is; the task is heard, computed,
+answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,48 +102,81 @@ def simulate_again(durations: Sequence[float], work: Work, limits: Limits, seed:
         limits: what bounds them.
         seed: of the draws of starts.
     """
-    n_tasks, rng = len(durations), random.Random(seed)  # noqa: S311 - a simulation
-    starts = Gate(limits.starts_per_s, limits.burst)
-    gets = Gate(limits.gets_per_s * limits.n_prefixes)
-    puts = Gate(limits.puts_per_s * limits.n_prefixes)
-    sums = _Sums()
-    events: list[tuple[float, int, int]] = []
-    # When the last task was dispatched; since when there is room for the next, and an environment that waits for one.
-    now_s = dispatched_s = room_s = idle_s = 0.0
-    begun = in_flight = idle = n_ended = 0
-    while n_ended < n_tasks:
-        at_s = max(room_s, dispatched_s) + limits.dispatch_s
-        at_s = max(at_s, idle_s) if idle else starts.ready_at(at_s)
-        may_begin = begun < n_tasks and in_flight < limits.concurrency
-        if may_begin and not (events and events[0][0] < at_s):
-            dispatched_s = ready_s = at_s
-            if idle:
-                idle -= 1
-            else:
-                init_s = rng.choice(work.init_s)
-                ready_s = starts.pass_at(at_s) + init_s
-                sums.cold_starts += 1
-                sums.init_s += init_s
-            took_s = min(durations[begun], limits.timeout_s)
-            sums.timeouts += durations[begun] > limits.timeout_s
-            sums.task_s += took_s
-            sums.longest_s = max(sums.longest_s, took_s)
-            heapq.heappush(events, (gets.pass_at(ready_s, work.gets) + took_s, _COMPUTED, begun))
-            begun += 1
-            in_flight += 1
-            sums.most_at_once = max(sums.most_at_once, in_flight)
-            continue
-        now_s, kind, task = heapq.heappop(events)
-        if kind == _COMPUTED:
-            heapq.heappush(events, (puts.pass_at(now_s, work.puts) + limits.round_trip_s, _ENDED, task))
-            continue
-        if in_flight == limits.concurrency:
-            room_s = now_s
-        if not idle:
-            idle_s = now_s
-        in_flight, idle, n_ended = in_flight - 1, idle + 1, n_ended + 1
-    sums.wall_s = now_s
-    return _conclude(sums, work, n_tasks, limits)
+    run = _Run(durations, work, limits, random.Random(seed))  # noqa: S311 - a simulation
+    while run.n_ended < len(durations):
+        run.step()
+    run.sums.wall_s = run.free_s
+    return _conclude(run.sums, work, len(durations), limits)
+
+
+class _Run:
+    """A simulated run under way; `free_s` is from when on the coordinator has nothing in hand."""
+
+    def __init__(self, durations: Sequence[float], work: Work, limits: Limits, rng: random.Random) -> None:
+        self._durations, self._work, self._limits, self._rng = durations, work, limits, rng
+        self._starts = Gate(limits.starts_per_s, limits.burst)
+        self._gets = Gate(limits.gets_per_s * limits.n_prefixes)
+        self._puts, self._parts = (Gate(limits.puts_per_s * limits.n_prefixes) for _ in range(2))
+        self._events: list[tuple[float, int, int]] = []
+        self._begun = self._in_flight = self._idle = self.n_ended = 0
+        self.sums = _Sums()
+        self.free_s = self._far_free_s = 0.0
+
+    def step(self) -> None:
+        """Send a task, or let what comes next happen if it comes before that."""
+        if self._begun < len(self._durations) and self._in_flight < self._limits.concurrency:
+            at_s = self.free_s if self._idle else max(self.free_s, self._starts.ready_at(self.free_s))
+            if not (self._events and self._events[0][0] <= at_s):
+                self._send(at_s)
+                return
+        self._happen(*heapq.heappop(self._events))
+
+    def _send(self, at_s: float) -> None:
+        limits, task = self._limits, self._begun
+        took_s = min(self._durations[task], limits.timeout_s)
+        self.sums.timeouts += self._durations[task] > limits.timeout_s
+        self.sums.task_s += took_s
+        self.sums.longest_s = max(self.sums.longest_s, took_s)
+        self._begun, self._in_flight = task + 1, self._in_flight + 1
+        self.sums.most_at_once = max(self.sums.most_at_once, self._in_flight)
+        self.free_s = at_s + limits.dispatch_s
+        if self._idle:  # an environment that waits, and a connection
+            self._idle -= 1
+            self._push(self.free_s, _ASKED, task)
+        else:
+            init_s = self._rng.choice(self._work.init_s)
+            self.sums.cold_starts += 1
+            self.sums.init_s += init_s
+            self._push(self._starts.pass_at(at_s) + limits.dispatch_s + init_s, _KNOCKED, task)
+
+    def _happen(self, now_s: float, kind: int, task: int) -> None:
+        limits = self._limits
+        if kind == _KNOCKED:
+            self._push(self._far(now_s, limits.accept_s), _SHAKEN, task)
+        elif kind == _SHAKEN:
+            self.free_s = max(now_s, self.free_s) + limits.open_s
+            self._push(self.free_s, _ASKED, task)
+        elif kind == _ASKED:
+            heard_s = self._far(now_s, limits.answer_s / 2)
+            took_s = min(self._durations[task], limits.timeout_s)
+            self._push(self._gets.pass_at(heard_s, self._work.gets) + took_s, _COMPUTED, task)
+        elif kind == _COMPUTED:
+            said_s = self._far(now_s, limits.answer_s / 2)
+            put_s = self._parts.pass_at(self._puts.pass_at(said_s, self._work.puts), self._work.parts)
+            self._push(put_s + limits.round_trip_s, _ANSWERED, task)
+        else:
+            self.free_s = max(now_s, self.free_s) + limits.land_s
+            self._in_flight, self._idle, self.n_ended = self._in_flight - 1, self._idle + 1, self.n_ended + 1
+
+    def _far(self, now_s: float, takes_s: float) -> float:
+        """Return when the other side is done with something, one after the other."""
+        if not takes_s:
+            return now_s
+        self._far_free_s = max(now_s, self._far_free_s) + takes_s
+        return self._far_free_s
+
+    def _push(self, at_s: float, kind: int, task: int) -> None:
+        heapq.heappush(self._events, (at_s, kind, task))
 
 
 def _conclude(sums: _Sums, work: Work, n_tasks: int, limits: Limits) -> Simulated:
@@ -146,8 +184,8 @@ def _conclude(sums: _Sums, work: Work, n_tasks: int, limits: Limits) -> Simulate
     bounds = {
         "concurrency": (sums.task_s + sums.init_s + overhead_s) / limits.concurrency,
         "the longest task": sums.longest_s,
-        "dispatch": n_tasks * limits.dispatch_s,
-        "PUTs": n_tasks * work.puts / (limits.puts_per_s * limits.n_prefixes),
+        "dispatch": n_tasks * (limits.dispatch_s + limits.land_s) + sums.cold_starts * limits.open_s,
+        "PUTs": n_tasks * max(work.puts, work.parts) / (limits.puts_per_s * limits.n_prefixes),
         "GETs": n_tasks * work.gets / (limits.gets_per_s * limits.n_prefixes),
     }
     return Simulated(

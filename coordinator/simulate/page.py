@@ -1,10 +1,11 @@
-"""Tables of simulated runs: the terminal's, and that of docs/scale.md, by `python -m coordinator.simulate.page`."""
+"""Tables of simulated runs: the terminal's, and those of docs/scale.md, by `python -m coordinator.simulate.page`."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from coordinator.cost.prices import PriceTable
 from coordinator.cost.usage import Cost
+from coordinator.simulate.conditions import render_conditions
 from coordinator.simulate.limits import AWS, Limits
 from coordinator.simulate.ways import FACTORS, Way, advise, try_lambda, try_step_functions
 from coordinator.simulate.work import Work, stated_work
@@ -13,6 +14,7 @@ from mycelium.schema import Row
 
 PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
 BEGIN, END = "<!-- simulated: begin -->", "<!-- simulated: end -->"
+CONDITIONS_BEGIN, CONDITIONS_END = "<!-- conditions: begin -->", "<!-- conditions: end -->"
 
 STATED = ("0.1:0.5", "0.3:0.5", "1:0.5", "10:0.5")
 """Medians and sigmas of the tasks in the page's table."""
@@ -74,10 +76,17 @@ def render() -> str:
     return "\n".join([*head, *(line for n_chunks in CHUNKS for line in page_rows(n_chunks))])
 
 
+def replace_between(text: str, begin: str, end: str, new: str) -> str:
+    """Return a page with something new between two marks."""
+    before, _, rest = text.partition(begin)
+    return f"{before}{begin}\n{new}\n{end}{rest.partition(end)[2]}"
+
+
 def main() -> None:
-    """Write the table into the page."""
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}\n{render()}\n{END}{rest.partition(END)[2]}")
+    """Write both tables into the page."""
+    text = replace_between(PAGE.read_text(), BEGIN, END, render())
+    conditions = render_conditions(AWS, stated_work(STATED[0]))
+    PAGE.write_text(replace_between(text, CONDITIONS_BEGIN, CONDITIONS_END, conditions))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ class Way:
         run: its map, simulated.
         wall_s: the whole: the map, the reduce, and what the coordinator does until it knows.
         sequential_s: what the same tasks take one after the other.
-        puts_s: the most PUTs that are asked of the store in a second, on the average of the map.
+        puts_s: PUTs of outputs that are asked of the store in a second, on the average of the map.
         requests: invocations, those of the reduce included.
         usage: what AWS bills for all that.
     """
@@ -63,12 +63,14 @@ def try_step_functions(work: Work, n_chunks: int, limits: Limits, factor: int = 
     enlarged = work.enlarged(factor, seed)
     pace_s = limits.transitions_each / limits.transitions_per_s
     at_once = min(limits.concurrency, limits.map_concurrency)
-    run = simulate(enlarged, n_tasks, replace(limits, dispatch_s=pace_s, concurrency=at_once), seed)
+    run = simulate(
+        enlarged, n_tasks, replace(limits, dispatch_s=pace_s, open_s=0.0, land_s=0.0, concurrency=at_once), seed
+    )
     poll_s = min(limits.poll_s, run.wall_s / 2)
     n_last = min(n_tasks, math.ceil(n_tasks * poll_s / run.wall_s)) if run.wall_s else n_tasks
     adopted = simulate(Work((limits.round_trip_s,), work.init_s, 1.0, 1.0), n_last, limits, seed)
     # All are adopted at the coordinator's pace, and the last of them after the map has ended.
-    behind_s = max(0.0, n_tasks * limits.dispatch_s - run.wall_s)
+    behind_s = max(0.0, n_tasks * (limits.dispatch_s + limits.land_s) - run.wall_s)
     reduce_s, n_reduces = reduce_parts(n_tasks, limits)
     wall_s = run.wall_s + poll_s / 2 + max(adopted.wall_s, behind_s) + reduce_s
     steps = (2 * n_tasks + n_reduces, n_tasks * limits.transitions_each)
@@ -121,7 +123,7 @@ def prefixes_needed(ways: list[Way], limits: Limits) -> int:
 
 def _with_parts(work: Work, n_tasks: int) -> Work:
     """Let each task write its part to the store, as the tasks of large runs do."""
-    return replace(work, puts=work.puts + 1) if n_tasks > MANY_PARTS else work
+    return replace(work, parts=1.0) if n_tasks > MANY_PARTS else work
 
 
 def _conclude(executor: str, factor: int, work: Work, run: Simulated, wall_s: float, steps: tuple[int, int]) -> Way:
@@ -133,7 +135,7 @@ def _conclude(executor: str, factor: int, work: Work, run: Simulated, wall_s: fl
         gb_s=(run.task_s + run.init_s) * work.memory_mb / 1024,
         lambda_requests=requests,
         s3_gets=run.n_tasks * work.gets + (requests - run.n_tasks if run.n_tasks <= MANY_PARTS else run.n_tasks),
-        s3_puts=run.n_tasks * work.puts,
+        s3_puts=run.n_tasks * (work.puts + work.parts),
         transitions=transitions,
     )
     return Way(executor, factor, run, wall_s, run.task_s, puts_s, requests, usage)

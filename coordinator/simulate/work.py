@@ -26,7 +26,8 @@ class Work:
         task_s: how long tasks take, at least one; each draw is one of these.
         init_s: how long an environment takes to start, at least one; each cold start is one of these.
         gets: objects that a task reads.
-        puts: objects that it writes, its part included where it goes to the store.
+        puts: outputs that it writes.
+        parts: parts that it writes, below a prefix of their own, where its part goes to the store.
         memory_mb: memory that its function has, for what it costs.
     """
 
@@ -34,6 +35,7 @@ class Work:
     init_s: Sequence[float] = field(default=(TYPICAL_INIT_S,))
     gets: float = 1.0
     puts: float = 1.0
+    parts: float = 0.0
     memory_mb: int = 1769
 
     def __post_init__(self) -> None:

@@ -150,4 +150,4 @@ def test_the_chunks_of_a_run_add_up_and_each_more_costs_more(tries: list[tuple[i
 def test_a_cost_says_all_kinds_and_whose_prices_they_are() -> None:
     told = describe_cost(actual_cost(make_manifest(Outcome("", "done", OUTPUT, billed_ms=2000))))
     assert set(told) == {"usd", "usd_by_kind", "usage", "prices_of", "not_included"}
-    assert told["prices_of"] == LIST_PRICES.of == "us-east-1, 2026-11"
+    assert told["prices_of"] == LIST_PRICES.of == "us-east-1, 2026-11, functions on arm64"

@@ -67,7 +67,7 @@ def test_json_has_the_interval_the_kinds_and_the_prices(cli: Cli) -> None:
     assert here["usd"] == {"low": 0, "likely": 0, "high": 0}
     assert set(there["likely"]) == {"gb_s", "lambda_requests", "s3_gets", "s3_puts", "transitions"}
     assert machine["usd"]["likely"] > there["usd"]["likely"] > 0
-    assert told["prices_of"] == "us-east-1, 2026-11"
+    assert told["prices_of"] == "us-east-1, 2026-11, functions on arm64"
     assert (told["chunks"], told["to do"]) == (4, 4)
 
 
@@ -112,10 +112,10 @@ def test_status_says_what_a_run_on_lambda_cost_by_kind(cli: Cli) -> None:
     assert (
         "cost: $0.00013 (functions' time $0.0000921, calls $0.0000008, GET $0.0000016, PUT and LIST $0.000035)" in out
     )
-    assert "at the prices of us-east-1, 2026-11" in out
+    assert "at the prices of us-east-1, 2026-11, functions on arm64" in out
     told = json.loads(cli("status", run, "--json")[1])["cost"]
     assert told["usd"] == pytest.approx(by_hand)
-    assert told["prices_of"] == "us-east-1, 2026-11"
+    assert told["prices_of"] == "us-east-1, 2026-11, functions on arm64"
 
 
 def test_prices_are_asked_for_kept_and_used(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,7 @@ def test_what_lies_on_a_line_is_foretold_without_doubt(
     # Each of them often, so that no draw is of one size alone.
     samples = tuple(Sample(base + slope * size, size, "a") for size in known * 40)
     expected = sum(base + slope * size for size in wanted)
-    found = predict_seconds(Evidence(samples, is_lambda=False, source=""), wanted, n_draws=20)
+    found = predict_seconds(Evidence(samples, is_lambda=True, source=""), wanted, n_draws=20)
     assert (found.low, found.likely, found.high) == pytest.approx((expected,) * 3, rel=1e-3, abs=1e-6)
 
 
@@ -84,7 +84,7 @@ def test_the_interval_holds_four_fifths_of_what_comes() -> None:
     inside = 0
     for trial in range(200):
         samples = tuple(Sample(float(s), 1.0, "a") for s in draw(100))
-        found = predict_seconds(Evidence(samples, is_lambda=False, source=""), [1.0] * 50, 100, seed=trial)
+        found = predict_seconds(Evidence(samples, is_lambda=True, source=""), [1.0] * 50, 100, seed=trial)
         inside += found.low <= float(draw(50).sum()) <= found.high
     assert 140 <= inside <= 180  # 160 of 200, and three times their scatter
 
@@ -92,10 +92,11 @@ def test_the_interval_holds_four_fifths_of_what_comes() -> None:
 def test_runs_that_differ_make_the_interval_wide() -> None:
     alike = tuple(Sample(2.0, 1.0, "a") for _ in range(50))
     apart = tuple(Sample(s, 1.0, run) for run, s in (("a", 1.0), ("b", 3.0)) for _ in range(25))
-    narrow, wide = (predict_seconds(Evidence(some, is_lambda=False, source=""), [1.0] * 10) for some in (alike, apart))
-    assert narrow == Range(20.0, 20.0, 20.0)
-    assert wide.low == pytest.approx(10.0)
-    assert wide.high == pytest.approx(30.0)
+    narrow, wide = (predict_seconds(Evidence(some, is_lambda=True, source=""), [1.0] * 10) for some in (alike, apart))
+    assert (narrow.low, narrow.likely, narrow.high) == pytest.approx((20.0, 20.0, 20.0))
+    assert wide.low < 10.0 < wide.likely < 30.0 < wide.high
+    here = predict_seconds(Evidence(alike, is_lambda=False, source=""), [1.0] * 10)  # the next may be another
+    assert here.low < 16.0 < here.likely < 25.0 < here.high
 
 
 def test_the_same_evidence_gives_the_same_estimate_and_no_task_takes_no_time() -> None:
@@ -170,3 +171,33 @@ def test_more_work_never_uses_less(n_tasks: int, more: int, task_s: float) -> No
         less, all_of_it = (count_work(executor, make_work(n), task_s) for n in (n_tasks, n_tasks + more))
         for name in Usage.__slots__:
             assert getattr(all_of_it, name) >= getattr(less, name)
+
+
+@pytest.mark.parametrize(("n_runs", "spread"), [(1, 0.3), (2, 0.3), (5, 0.3), (8, 0.6), (8, 0.15)])
+def test_the_interval_holds_four_fifths_of_runs_on_a_machine_with_other_work(n_runs: int, spread: float) -> None:
+    rng, inside, n_trials = np.random.default_rng(2), 0, 150
+    for trial in range(n_trials):
+        paces = rng.lognormal(0.0, spread, n_runs + 1)
+        samples = tuple(
+            Sample(float(pace * seconds), 1.0, f"run {i}")
+            for i, pace in enumerate(paces[1:])
+            for seconds in rng.lognormal(0.0, 0.2, 20)
+        )
+        found = predict_seconds(Evidence(samples, is_lambda=False, source=""), [1.0] * 30, 200, seed=trial)
+        inside += found.low <= float(paces[0] * rng.lognormal(0.0, 0.2, 30).sum()) <= found.high
+    assert 0.68 <= inside / n_trials <= 0.97
+
+
+def test_the_first_task_of_a_worker_says_nothing_of_the_others() -> None:
+    # Two workers load the stage for 5 s; after that a chunk takes a second for each of its bytes.
+    cold = tuple(Sample(5.0 + size, size, "a", cold=True) for size in (1.0, 2.0))
+    warm = tuple(Sample(size, size, "a") for size in (1.0, 2.0, 3.0, 4.0) * 10)
+    evidence = Evidence((*cold, *warm), is_lambda=False, source="")
+    assert predict_seconds(evidence, [2.0] * 100, n_draws=20).likely == pytest.approx(200 + 2 * 5)
+    assert predict_seconds(evidence, [2.0], n_draws=20).likely == pytest.approx(2 + 5)  # one task has one worker
+
+
+def test_the_latest_run_counts_most() -> None:
+    samples = tuple(Sample(pace, 1.0, name) for name, pace in (("last", 4.0), ("before", 1.0)) for _ in range(5))
+    found = predict_seconds(Evidence(samples, is_lambda=False, source=""), [1.0] * 3, n_draws=20)
+    assert found.likely == pytest.approx(3 * 4 ** (2 / 3))

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from coordinator.cost.actual import actual_cost
 from coordinator.cost.evidence import MAX_RUNS, MAX_SAMPLES, probe, read_history
 from coordinator.executors.local import LocalExecutor
 from lambdas.stages.heartbeat import STAGE, HeartbeatParams
@@ -159,3 +160,42 @@ def test_a_stage_with_a_fit_can_t_be_probed(tmp_path: Path) -> None:
     plan = plan_run(store, store, STAGE, HeartbeatParams(), [build_run(store, [make_iaf()]).manifest])
     with pytest.raises(UserInputError, match="asks every chunk"):
         probe(replace(plan, stage=TEMPLATES), store, 1, print)
+
+
+def test_the_processor_is_that_of_the_latest_run_that_says_it(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    assert read_history(store, STAGE, HeartbeatParams(), store).architecture is None
+    for i, notes in enumerate(({"architecture": "arm64"}, {"architecture": "x86_64"}, {})):
+        keep(store, f"r{i}", replace(DONE, billed_ms=1000), executor="lambda", notes=notes)
+        os.utime(tmp_path / f"manifests/heartbeats/r{i}-000000000000.json", (1000 + i, 1000 + i))
+    history = read_history(store, STAGE, HeartbeatParams(), store)
+    assert history.architecture == "x86_64"
+    cheap, dear, unsaid = (actual_cost(manifest).by_kind["gb_s"] for manifest in reversed(history.manifests))
+    assert dear / cheap == pytest.approx(1.25, abs=0.001)
+    assert unsaid == cheap
+
+
+def test_tasks_that_began_before_any_was_done_had_to_load_their_stage() -> None:
+    store = MemoryStore()
+    times = [(0.0, 3.0), (0.5, 4.0), (3.1, 1.0), (4.5, 1.0)]
+    outcomes = [
+        replace(DONE, chunk_id=f"{i:05d}", started_s=1000 + at_s, wall_s=took_s, billed_ms=10)
+        for i, (at_s, took_s) in enumerate(times)
+    ]
+    keep(store, "a", *outcomes)
+    evidence = read_history(store, STAGE, HeartbeatParams(), store).find_evidence(on_lambda=False)
+    assert evidence is not None
+    assert [(sample.seconds, sample.cold) for sample in evidence.samples] == [
+        (3.0, True),
+        (4.0, True),
+        (1.0, False),
+        (1.0, False),
+    ]
+    keep(store, "b", *outcomes[:2])  # where all were first, they are all there is
+    latest = read_history(store, STAGE, HeartbeatParams(), store).find_evidence(on_lambda=False)
+    assert latest is not None
+    assert not any(sample.cold for sample in latest.samples if sample.run.startswith("b-"))
+    keep(store, "c", *outcomes, executor="lambda")
+    there = read_history(store, STAGE, HeartbeatParams(), store).find_evidence(on_lambda=True)
+    assert there is not None
+    assert not any(sample.cold for sample in there.samples)

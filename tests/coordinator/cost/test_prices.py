@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.cost.prices import KINDS, LIST_PRICES, check_prices, price_file, read_prices, write_prices
+from coordinator.cost.usage import Cost, Usage
 from mycelium.errors import UserInputError
 
 ELSEWHERE = replace(LIST_PRICES, region="eu-west-1", date="2027-01-31", source="the test", s3_get=0.00000044)
@@ -18,7 +19,7 @@ ELSEWHERE = replace(LIST_PRICES, region="eu-west-1", date="2027-01-31", source="
 
 def test_the_table_that_comes_with_the_code_is_whole_and_says_where_and_when() -> None:
     assert check_prices(LIST_PRICES) is LIST_PRICES
-    assert LIST_PRICES.of == "us-east-1, 2026-11"
+    assert LIST_PRICES.of == "us-east-1, 2026-11, functions on arm64"
     assert len(KINDS) == 6
     assert LIST_PRICES.lambda_x86_64_gb_s / LIST_PRICES.lambda_arm64_gb_s == pytest.approx(1.25, abs=1e-4)
 
@@ -85,3 +86,10 @@ def test_prices_bring_in_no_client_of_aws_and_no_arrays() -> None:
     code = f"import sys, coordinator.cost.prices; print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_functions_on_the_other_processor_cost_what_the_table_says() -> None:
+    there = LIST_PRICES.on("x86_64")
+    assert (there.gb_s, LIST_PRICES.gb_s) == (LIST_PRICES.lambda_x86_64_gb_s, LIST_PRICES.lambda_arm64_gb_s)
+    assert there.of == "us-east-1, 2026-11, functions on x86_64"
+    assert Cost(Usage(gb_s=1000), there).usd == pytest.approx(0.0166667)

@@ -26,7 +26,7 @@ def test_an_amount_is_readable_at_any_size(usd: float, text: str) -> None:
 def test_only_kinds_that_were_used_are_told_and_what_is_missing_is(capsys: pytest.CaptureFixture[str]) -> None:
     tell_cost(Cost(Usage(transitions=1000, s3_puts=1000), LIST_PRICES, ("the seconds",)))
     assert capsys.readouterr().out.splitlines() == [
-        "cost: $0.03 (PUT and LIST $0.005, transitions $0.025), at the prices of us-east-1, 2026-11",
+        f"cost: $0.03 (PUT and LIST $0.005, transitions $0.025), at the prices of {LIST_PRICES.of}",
         "cost: without the seconds",
     ]
     tell_cost(Cost(Usage(), LIST_PRICES))

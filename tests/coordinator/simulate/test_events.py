@@ -22,6 +22,8 @@ FREE = Limits(
     gets_per_s=BOUNDLESS,
     timeout_s=BOUNDLESS,
     dispatch_s=0.0,
+    open_s=0.0,
+    land_s=0.0,
     round_trip_s=0.0,
 )
 """Nothing is bounded; a test bounds one thing."""
@@ -63,6 +65,37 @@ def _list_schedule(times: Sequence[float], servers: int, init_s: float) -> float
 def test_one_coordinator_sends_one_after_the_other(n: int, dispatch_s: float, each_s: float) -> None:
     found = simulate(work(each_s), n, replace(FREE, dispatch_s=dispatch_s))
     assert found.wall_s == pytest.approx(n * dispatch_s + each_s)
+
+
+@given(st.integers(1, 200), st.floats(0.0001, 0.01), st.floats(0.0001, 0.01), st.floats(0.0001, 0.01))
+def test_one_coordinator_does_one_thing_at_a_time(n: int, dispatch_s: float, open_s: float, land_s: float) -> None:
+    limits = replace(FREE, dispatch_s=dispatch_s, open_s=open_s, land_s=land_s)
+    busy_s = n * (dispatch_s + open_s + land_s)
+    # Tasks that take longer than all that comes before them: all are sent, then they land one after the other.
+    long = simulate(work(100.0), n, limits)
+    assert long.wall_s >= 100.0 + dispatch_s + open_s + land_s - 1e-9
+    assert long.wall_s <= 100.0 + busy_s + 1e-9
+    # Tasks of no time, in the room for one: nothing goes on beside anything else, and one connection does.
+    alone = simulate(work(0.0), n, replace(limits, concurrency=1))
+    assert alone.wall_s == pytest.approx(n * (dispatch_s + land_s) + open_s)
+    assert alone.bounds["dispatch"] == pytest.approx(alone.wall_s)
+
+
+@given(st.integers(1, 200), st.floats(0.0001, 0.01), st.floats(0.0001, 0.01))
+def test_the_other_side_s_one_processor_does_one_thing_at_a_time(n: int, accept_s: float, answer_s: float) -> None:
+    found = simulate(work(1e-6), n, replace(FREE, accept_s=accept_s, answer_s=answer_s))
+    assert found.wall_s == pytest.approx(n * (accept_s + answer_s), rel=0.01)
+    free = simulate(work(1e-6), n, FREE)
+    assert free.wall_s == pytest.approx(1e-6)
+
+
+@given(st.integers(1, 60), st.integers(1, 8), st.floats(0.01, 1), st.floats(0.001, 0.1))
+def test_a_connection_is_opened_once_for_each_place_in_flight(
+    n: int, at_once: int, task_s: float, open_s: float
+) -> None:
+    found = simulate(work(task_s), n, replace(FREE, concurrency=at_once, open_s=open_s))
+    assert found.bounds["dispatch"] == pytest.approx(found.cold_starts * open_s)
+    assert found.cold_starts == found.most_at_once <= at_once
 
 
 @given(st.integers(1, 500), st.integers(1, 100), st.floats(1, 500))

@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.cost.actual import actual_cost
+from coordinator.cost.headline import Headline, measure_run
 from coordinator.cost.prices import LIST_PRICES
-from coordinator.headline import Headline, measure_run
 from mycelium.manifest import Manifest, Outcome
 from mycelium.schema import Provenance
 
@@ -62,7 +63,7 @@ def test_dollars_that_lack_something_are_a_least() -> None:
 def test_the_figures_are_sums_and_always_have_words(tasks: list[tuple[float, int]], wall_s: float) -> None:
     outcomes = tuple(Outcome(str(i), "done", wall_s=s, bytes_read=n) for i, (s, n) in enumerate(tasks))
     found = measure_run(replace(MANIFEST, outcomes=outcomes, wall_s=wall_s))
-    assert found.task_s == sum(s for s, _ in tasks)
+    assert found.task_s == pytest.approx(sum(s for s, _ in tasks))  # from Python 3.12 on sums are compensated
     assert found.bytes_read == sum(n for _, n in tasks)
     assert found.wall_s == wall_s
     assert "\n" not in found.describe()
