@@ -1,6 +1,10 @@
 """``python -m coordinator``."""
 
-from coordinator.cli import main
+import sys
 
-if __name__ == "__main__":  # worker processes import this module and must not run it
+if __name__ == "__main__":
+    try:
+        from coordinator.cli import main
+    except KeyboardInterrupt:  # before there is a command that could say more
+        sys.exit(130)
     main()

@@ -3,14 +3,13 @@
 Whatever is wrong with credentials, region or stack is said here, in one line, before a run begins.
 """
 
-import contextlib
-import importlib.metadata
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from coordinator.executors.invoke import Endpoint, check_endpoint
+from coordinator.endpoint import Endpoint, check_endpoint
+from mycelium.aws import calling_aws, make_config, make_session
 from mycelium.deployment import (
+    architecture_parameter,
     bucket_parameter,
     function_parameter,
     reduce_parameter,
@@ -18,10 +17,7 @@ from mycelium.deployment import (
     version_parameter,
 )
 from mycelium.errors import DeploymentError
-from mycelium.settings import read_settings
-
-_REFUSED = {"UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "AuthFailure"}
-_EXPIRED = {"ExpiredTokenException", "ExpiredToken", "TokenRefreshRequired"}
+from mycelium.version import UNRELEASED, code_version, read_release
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +32,7 @@ class Deployment:
         reduce_function: the function that reduces parts.
         state_machine: ARN of the Distributed Map.
         endpoint: where Lambda is, and with which credentials.
+        architecture: the functions' processor; empty where the deployment does not say it.
     """
 
     name: str
@@ -45,6 +42,7 @@ class Deployment:
     reduce_function: str
     state_machine: str
     endpoint: Endpoint
+    architecture: str = ""
 
 
 def find_deployment(name: str, stage: str | None, session: Any = None, version: str | None = None) -> Deployment:  # noqa: ANN401 - boto3 is not typed
@@ -60,12 +58,13 @@ def find_deployment(name: str, stage: str | None, session: Any = None, version: 
         DeploymentError: no credentials, no region, no such deployment there, one of another version than this code,
             or one without the stage.
     """
-    with saying_what_is_wrong(name):
-        session = session or _make_session()
-        client = session.client("ssm", config=_config())
+    with calling_aws(f"deployment {name!r}"):
+        session = session or make_session()
+        client = session.client("ssm", config=make_config())
         names = {
             "bucket": bucket_parameter(name),
             "version": version_parameter(name),
+            "architecture": architecture_parameter(name),
             "reduce": reduce_parameter(name),
             "machine": state_machine_parameter(name),
         }
@@ -76,7 +75,7 @@ def find_deployment(name: str, stage: str | None, session: Any = None, version: 
     found = {item["Name"]: item["Value"] for item in answer["Parameters"]}
     value = {what: found.get(parameter) for what, parameter in names.items()}
     region = str(session.region_name)
-    _check_deployed(name, stage, region, value, version or importlib.metadata.version("mycelium"))
+    _check_deployed(name, stage, region, value, version or code_version())
     return Deployment(
         name=name,
         region=region,
@@ -85,6 +84,7 @@ def find_deployment(name: str, stage: str | None, session: Any = None, version: 
         reduce_function=str(value["reduce"]),
         state_machine=str(value["machine"]),
         endpoint=endpoint,
+        architecture=value["architecture"] or "",
     )
 
 
@@ -93,7 +93,7 @@ def find_endpoint(session: Any) -> Endpoint:  # noqa: ANN401 - boto3 is not type
     from botocore.utils import get_environ_proxies  # noqa: PLC0415 - only the cloud pays for it
 
     # A client knows all that can be configured of a service's address; it is made for that, and let go.
-    client = session.client("lambda", config=_config())
+    client = session.client("lambda", config=make_config())
     url = check_endpoint(client.meta.endpoint_url)
     return Endpoint(
         url=url,
@@ -104,41 +104,6 @@ def find_endpoint(session: Any) -> Endpoint:  # noqa: ANN401 - boto3 is not type
     )
 
 
-def make_client(service: str, region: str | None = None) -> Any:  # noqa: ANN401 - boto3 is not typed
-    """Return a client of a service, from the environment's credentials, in its region if none is given."""
-    return _make_session().client(service, region_name=region, config=_config())
-
-
-@contextlib.contextmanager
-def saying_what_is_wrong(name: str) -> Iterator[None]:
-    """Turn botocore's errors about credentials, region and rights into one line that says what to do.
-
-    Raises:
-        DeploymentError: there was such an error.
-    """
-    from botocore import exceptions  # noqa: PLC0415 - only the cloud pays for it
-
-    try:
-        yield
-    except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError) as error:
-        raise DeploymentError(
-            f"AWS credentials are needed ({error}): set AWS_PROFILE, or run `aws configure`"
-        ) from None
-    except exceptions.NoRegionError:
-        raise DeploymentError(f"set AWS_REGION to the region in which {name!r} was deployed; none is set") from None
-    except (exceptions.EndpointConnectionError, exceptions.InvalidRegionError) as error:
-        raise DeploymentError(f"AWS can't be reached: {error}; is AWS_REGION a region, and the network up?") from None
-    except exceptions.ClientError as error:
-        code, said = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
-        if code in _EXPIRED:
-            raise DeploymentError(f"the AWS credentials have expired ({code}): log in again") from None
-        if code in _REFUSED:
-            raise DeploymentError(f"AWS does not know these credentials ({code}): check AWS_PROFILE") from None
-        raise DeploymentError(f"AWS refuses {error.operation_name}: {code}: {said}") from None
-    except exceptions.BotoCoreError as error:
-        raise DeploymentError(f"AWS can't be used: {error}") from None
-
-
 def _check_deployed(name: str, stage: str | None, region: str, value: dict[str, str | None], version: str) -> None:
     if value["bucket"] is None or value["version"] is None:
         raise DeploymentError(
@@ -146,11 +111,14 @@ def _check_deployed(name: str, stage: str | None, region: str, value: dict[str, 
             f"or set AWS_REGION or --deployment to where and what it is"
         )
     deployed = str(value["version"])
-    if _release(deployed) != _release(version):
+    if read_release(deployed) != read_release(version):
         older = _numbers(deployed) < _numbers(version)
         advice = "run `cdk deploy`" if older else "update this code"
+        if read_release(version) == UNRELEASED:
+            advice += ", or let git have its tags: `git fetch --tags`"
         raise DeploymentError(
-            f"deployment {name!r} is of version {_release(deployed)}, and this code is {_release(version)}: {advice}"
+            f"deployment {name!r} is of version {read_release(deployed)}, and this code is "
+            f"{read_release(version)}: {advice}"
         )
     missing = [what for what in ("function", "reduce", "machine") if what in value and value[what] is None]
     if missing:
@@ -158,22 +126,5 @@ def _check_deployed(name: str, stage: str | None, region: str, value: dict[str, 
         raise DeploymentError(f"deployment {name!r} in region {region} has no {what}: run `cdk deploy`")
 
 
-def _release(version: str) -> str:
-    """Return a version without the commit behind its plus sign."""
-    return version.partition("+")[0]
-
-
 def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(digits) for digits in _release(version).split(".") if digits.isdigit())
-
-
-def _make_session() -> Any:  # noqa: ANN401 - boto3 is not typed
-    import boto3  # noqa: PLC0415 - only the cloud pays for it
-
-    return boto3.Session(region_name=read_settings().region)
-
-
-def _config() -> Any:  # noqa: ANN401 - botocore is not typed
-    from botocore.config import Config  # noqa: PLC0415 - only the cloud pays for it
-
-    return Config(retries={"mode": "standard"}, connect_timeout=10, tcp_keepalive=True)
+    return tuple(int(digits) for digits in read_release(version).split(".") if digits.isdigit())

@@ -1,5 +1,6 @@
 """Options that many commands have, and what they mean."""
 
+import shlex
 from itertools import islice
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from mycelium.errors import MyceliumError
 from mycelium.settings import read_settings
 from mycelium.store import Store, open_store
 
+EXECUTORS = ("local", "lambda", "step-functions")
+
 MAX_COMPLETED = 200
 """Runs that a shell is told of."""
 
@@ -19,6 +22,36 @@ MAX_COMPLETED = 200
 def open_named(store: str | None) -> Store:
     """Open the store that --store names, or else the settings'."""
     return open_store(store or read_settings().store)
+
+
+def name_store(uri: str | None) -> str:
+    """Return the option that names a store, for a command that is hinted at; nothing for the one opened without it."""
+    usual = read_settings().store
+    usual = usual.rstrip("/") if usual.startswith("s3://") else open_store(usual).uri
+    return "" if uri is None or uri == usual else f" --store {shlex.quote(uri)}"
+
+
+def open_deployed(deployment: str, store: str | None) -> Store:
+    """Open the store that --store names, or else the bucket of a deployment."""
+    from coordinator.deployment import find_deployment  # noqa: PLC0415 - only the cloud pays for it
+
+    return open_store(store or f"s3://{find_deployment(deployment, None).bucket}")
+
+
+def open_for_tasks(executor: str, deployment: str, store: str | None) -> Store:
+    """Open the store that tasks are to read and write: the one named; else the settings', or in the cloud the bucket.
+
+    Raises:
+        UserInputError: a cloud executor, and a store that its functions can't reach.
+        DeploymentError: a cloud executor, no store named, and no such deployment.
+    """
+    if executor == "local":
+        return open_named(store)
+    from coordinator.executors.choose import check_cloud_store  # noqa: PLC0415 - only the cloud pays for it
+
+    opened = open_deployed(deployment, store)
+    check_cloud_store(executor, opened.uri)
+    return opened
 
 
 def complete_run(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -69,7 +102,7 @@ def executor_options() -> list[click.Option]:
     return [
         click.Option(
             ["--executor"],
-            type=Choice(["local", "lambda", "step-functions"]),
+            type=Choice(EXECUTORS),
             default="local",
             show_default=True,
             help="Where the tasks run: this machine, Lambda, or Lambda behind a state machine that outlives this one.",

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 
 from coordinator.cli import coordinator
+from coordinator.executors.retry import RETRY_TABLE, Kind
 from lambdas.stages import find_stage, stage_names
 from mycelium import errors
 from mycelium.command import describe_commands
@@ -28,6 +29,7 @@ from mycelium.datasets import (
     TOKENS,
 )
 from mycelium.events import AnyEvent, Event
+from mycelium.failures import BREAKER
 from mycelium.logs import DIMENSIONS, FAILURE_DIMENSIONS, FAILURES, METRICS, NAMESPACE, OTHER_FAILURE, TaskLine
 from mycelium.schema import Dataset
 from mycelium.settings import Settings
@@ -89,7 +91,36 @@ def describe_errors() -> str:
     for name, error in vars(errors).items():
         if inspect.isclass(error) and issubclass(error, errors.MyceliumError):
             parts.append(f"| `{name}` | {_join(inspect.cleandoc(error.__doc__ or '').split('Attributes:')[0])} |")
-    return "\n".join([*parts, ""])
+    return "\n".join([*parts, "", *_describe_retries(), ""])
+
+
+_FAILURES = f"""\
+## A chunk that fails
+
+A chunk that fails is named in the manifest by its error's class, and the others go on. On this machine nothing is tried
+twice but a chunk whose worker process died: it runs once more, alone, and is `WorkerDied` if that process dies, too. In
+the cloud what can heal is tried again, each wait drawn at random below a bound that doubles:
+
+| failure | tries | waits at most, s | why |
+|---|--:|--:|---|
+{{rows}}
+
+Then the chunk has failed. `StoreNotAvailable` and `Refused` end the run, since no other chunk would fare better; so do
+more failures than `--max-failures` bears, and, whatever it bears, the first {BREAKER} chunks that end if all of them
+have failed alike. Nothing that was done is lost by that. `status RUN` has a line for each class of error, the commonest
+first, with how many chunks it took and the command that does one of them here, under a debugger (`run-task`); `retry
+RUN` does what failed, and no other chunk."""
+
+
+def _describe_retries() -> list[str]:
+    """Return what is tried again, as Markdown: the table that the executors go by."""
+    rows = []
+    for kind, rule in RETRY_TABLE.items():
+        name = "the stage's own error" if kind is Kind.STAGE else f"`{kind.value}`"
+        first_s, longest_s = rule.base_s, min(rule.cap_s, rule.base_s * 2.0 ** max(rule.tries - 2, 0))
+        waits = "–" if rule.tries == 1 or not longest_s else f"{first_s:g} to {longest_s:g}"
+        rows.append(f"| {name} | {rule.tries} | {waits} | {_join(rule.why)} |")
+    return _FAILURES.format(rows="\n".join(rows)).split("\n")
 
 
 def describe_settings() -> str:

@@ -4,7 +4,14 @@ from typing import Any
 
 import click
 
-from coordinator.options import complete_run, complete_stage, open_named, with_executor, with_max_cost
+from coordinator.options import (
+    complete_run,
+    complete_stage,
+    open_for_tasks,
+    open_named,
+    with_executor,
+    with_max_cost,
+)
 from mycelium.command import EXIT_SOME_FAILED, json_option, open_observer, store_option
 
 
@@ -24,18 +31,17 @@ def retry(run: str, *, max_cost: float | None, quiet: bool, store: str | None, a
     \b
       python -m coordinator retry heartbeats/gsm8k-0123456789ab
     """
-    from coordinator import tell
     from coordinator.again.rerun import plan_again
-    from coordinator.cost.cli import find_ahead
-    from coordinator.executors.choose import check_cloud_store, choose_executor
+    from coordinator.executors.choose import choose_executor
+    from coordinator.runs.tell import tell_run
+    from coordinator.stages.ahead import find_ahead
     from mycelium.failures import parse_policy
     from mycelium.manifest import find_run
     from mycelium.run import Until, run_plan
 
     policy = parse_policy(where.pop("max_failures"))
     observer = open_observer(where.pop("events"), as_json=as_json)
-    opened = open_named(store)
-    check_cloud_store(where["executor"], opened.uri)
+    opened = open_for_tasks(where["executor"], where["deployment"], store)
     ahead = find_ahead(plan_again(opened, find_run(opened, run)), opened, where | {"max_cost": max_cost})
     executor, deployment = where.pop("executor"), where.pop("deployment")
     chosen = choose_executor(executor, ahead.plan.stage, deployment, observer=observer, **where)
@@ -49,7 +55,7 @@ def retry(run: str, *, max_cost: float | None, quiet: bool, store: str | None, a
         watch=chosen.watch,
         observer=observer,
     )
-    tell.tell_run(manifest, as_json=as_json, silent=observer.owns_stdout, store=opened.uri)
+    tell_run(manifest, as_json=as_json, silent=observer.owns_stdout, store=opened.uri, deployment=deployment)
     return 0 if manifest.complete else EXIT_SOME_FAILED
 
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from lambdas.stages import find_stage
 from mycelium.errors import UnknownRunError, UserInputError
+from mycelium.hint import say_command
 from mycelium.manifest import Manifest, find_run, list_runs, read_manifest
 from mycelium.plan import Plan, plan_run
 from mycelium.stage import Stage
@@ -49,7 +50,7 @@ def plan_again(store: Store, manifest: Manifest) -> Plan:
         why = f"stage {stage.name} is now version {stage.version}" if stage.version != manifest.stage_version else None
         raise UserInputError(
             f"run {manifest.run_id} can't be done again, {why or 'its inputs were written anew'}: "
-            f"`python -m coordinator run-stage {stage.name}` starts a new run"
+            f"`{say_command(f'coordinator run-stage {stage.name}')}` starts a new run"
         )
     return plan
 

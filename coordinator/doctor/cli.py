@@ -29,11 +29,11 @@ def doctor(deployment: str | None, store: str | None, as_json: bool) -> int:
       python -m coordinator doctor
       python -m coordinator doctor --store s3://BUCKET --deployment mycelium
     """
-    import msgspec
+    from coordinator.printing import say_json
 
     findings = list(_look(deployment, store))
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(findings), indent=1).decode())
+        say_json(findings)
     else:
         for finding in findings:
             click.echo(f"{finding.state}  {finding.what}: {finding.said}")
@@ -61,7 +61,7 @@ def _look(deployment: str | None, store: str | None) -> Iterator["Finding"]:
         yield checks.check_disk(str(folder), doors.measure_free(folder))
     yield checks.check_endpoint(settings.endpoint)
     in_cloud = deployment is not None or uri.startswith("s3://")
-    yield checks.check_credentials(lambda: doors.ask_identity(name), needed=in_cloud)
+    yield checks.check_credentials(doors.ask_identity, needed=in_cloud)
     yield checks.check_deployment(name, lambda: find_deployment(name, None), needed=deployment is not None)
     yield _look_at_store(uri)
 

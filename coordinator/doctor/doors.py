@@ -41,13 +41,13 @@ def measure_free(folder: Path) -> int:
     return shutil.disk_usage(place).free
 
 
-def ask_identity(deployment: str) -> str:
+def ask_identity() -> str:
     """Return the ARN of who the environment's credentials are.
 
     Raises:
         DeploymentError: there are none, or AWS does not know them.
     """
-    from coordinator.deployment import make_client, saying_what_is_wrong  # noqa: PLC0415 - it brings boto3
+    from mycelium.aws import calling_aws, make_client  # noqa: PLC0415 - it brings boto3
 
-    with saying_what_is_wrong(deployment):
+    with calling_aws("STS"):
         return str(make_client("sts").get_caller_identity()["Arn"])

@@ -1,13 +1,14 @@
-"""The commands `fleet` and `merge`."""
+"""The commands of `fleet`."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
-from mycelium.command import EXIT_SOME_FAILED, CommandGroup
+from mycelium.command import EXIT_SOME_FAILED, CommandGroup, json_option, store_option
 from mycelium.deployment import DEFAULT_DEPLOYMENT
 from mycelium.errors import UserInputError
+from mycelium.hint import say_command
 from mycelium.settings import STORE_VARIABLE, read_settings
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs
@@ -19,12 +20,11 @@ if TYPE_CHECKING:  # a command imports what it needs when it runs
 
 DEFAULT_TYPE = "g5.xlarge"
 
-store_option = click.option(
+deployed_store_option = click.option(
     "--store",
     metavar="URI",
     help=f"Folder, file:// or s3://bucket/prefix. Default: the deployment's bucket, or ${STORE_VARIABLE}, or ./store.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 deployment_option = click.option(
     "--deployment", default=DEFAULT_DEPLOYMENT, show_default=True, help="What `cdk deploy` called the stack."
 )
@@ -108,9 +108,7 @@ def _make_plan(
 @with_plan_options
 @click.option("--region", help="Region of the prices. Default: $AWS_REGION, or us-east-1.")
 @click.option("--deployment", help="Plan over the bucket of this deployment, at EC2's present spot price.")
-@click.option(
-    "--store", metavar="URI", help=f"Folder, file:// or s3://bucket/prefix. Default: ${STORE_VARIABLE}, or ./store."
-)
+@store_option
 @json_option
 def plan(
     problems: str | None,
@@ -132,9 +130,10 @@ def plan(
     \b
       python -m coordinator fleet plan --workers 4 --rate 0.5
     """
+    from coordinator.cost.prices import DEFAULT_REGION
     from coordinator.fleet.group import ask_spot_price
     from coordinator.fleet.places import find_places
-    from coordinator.fleet.prices import DEFAULT_REGION, find_prices
+    from coordinator.fleet.prices import find_prices
     from coordinator.fleet.tell import tell_plan
     from mycelium.store import open_store
 
@@ -161,7 +160,7 @@ def plan(
 @click.option("--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), help="The teacher's precision.")
 @deployment_option
 @queue_option
-@store_option
+@deployed_store_option
 @json_option
 def start(
     model: str,
@@ -208,7 +207,7 @@ def start(
     params: Row = {name: value for name, value in given.items() if value is not None}
     job = make_job(made, model, params, instance_type if group else None)
     launch = fill_queue(opened.store, opened.queue, job, made)
-    machines = f"on each machine: python -m gpu_workers work --queue {places.queue} --store {opened.store.uri}"
+    machines = f"on each machine: {say_command(f'gpu_workers work --queue {places.queue} --store {opened.store.uri}')}"
     if group is not None and launch.sent + launch.waiting:
         group.start(workers, instance_type, spot=spot)
         machines = f"{workers} machines {instance_type} {'spot' if spot else 'on demand'} are on their way"
@@ -221,7 +220,7 @@ def start(
 @click.argument("job", required=False)
 @deployment_option
 @queue_option
-@store_option
+@deployed_store_option
 @json_option
 def status(job: str | None, deployment: str, queue: str | None, store: str | None, as_json: bool) -> int:
     """Say how a job stands: per worker and in total, problems done, problems/s, time left, spool level, cost so far.
@@ -264,34 +263,3 @@ def stop(empty: bool, deployment: str, queue: str | None) -> None:
     if empty:
         open_queue(places).empty()
         click.echo("the queue is empty, or will be within a minute")
-
-
-@click.command()
-@click.argument("run")
-@click.option("--verify", is_flag=True, help="Read every byte; do not trust the digests that the workers left.")
-@click.option("--deployment", help="Look into the bucket of this deployment.")
-@click.option("--quiet", is_flag=True, help="No progress.")
-@click.option(
-    "--store", metavar="URI", help=f"Folder, file:// or s3://bucket/prefix. Default: ${STORE_VARIABLE}, or ./store."
-)
-@json_option
-def merge(run: str, verify: bool, deployment: str | None, quiet: bool, store: str | None, as_json: bool) -> int:
-    """See that what many workers wrote is whole and of one kind, and write the run's manifest; nothing is copied.
-
-    No gap, no duplicate, no mixed teacher, stage version or parameter: or it says where, exits with 1, and writes
-    nothing. RUN: a run id, or a job's name.
-
-    \b
-      python -m coordinator merge math
-    """
-    from coordinator.fleet.tell import tell_merge
-    from coordinator.merge.whole import merge_run
-    from mycelium.store import open_store
-
-    if deployment and not store:
-        from coordinator.deployment import find_deployment
-
-        store = f"s3://{find_deployment(deployment, None).bucket}"
-    found = merge_run(open_store(store or read_settings().store), run, verify=verify, quiet=quiet)
-    tell_merge(found, as_json=as_json)
-    return 0 if found.manifest is not None else EXIT_SOME_FAILED

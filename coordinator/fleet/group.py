@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from coordinator.deployment import make_client, saying_what_is_wrong
+from mycelium.aws import calling_aws, make_client
 from mycelium.errors import DeploymentError, UserInputError
 
 
@@ -74,7 +74,7 @@ class Group:
                 "SpotAllocationStrategy": "price-capacity-optimized",
             },
         }
-        with saying_what_is_wrong(self.name):
+        with calling_aws(f"group {self.name}"):
             self._client.update_auto_scaling_group(
                 AutoScalingGroupName=self.name, MixedInstancesPolicy=policy, DesiredCapacity=workers
             )
@@ -82,11 +82,11 @@ class Group:
     def stop(self) -> None:
         """Have no machine. Each is shut down, which its worker is told by SIGTERM."""
         self._describe()
-        with saying_what_is_wrong(self.name):
+        with calling_aws(f"group {self.name}"):
             self._client.update_auto_scaling_group(AutoScalingGroupName=self.name, DesiredCapacity=0)
 
     def _describe(self) -> dict[str, Any]:
-        with saying_what_is_wrong(self.name):
+        with calling_aws(f"group {self.name}"):
             answer = self._client.describe_auto_scaling_groups(AutoScalingGroupNames=[self.name])
         groups: list[dict[str, Any]] = answer["AutoScalingGroups"]
         if not groups:
@@ -96,14 +96,13 @@ class Group:
 
 def open_group(name: str, region: str) -> Group:
     """Return a group."""
-    with saying_what_is_wrong(name):
-        return Group(make_client("autoscaling", region), name)
+    return Group(make_client("autoscaling", region), name)
 
 
 def ask_spot_price(instance_type: str, region: str) -> float | None:
     """Return the lowest present spot price of a type, US dollars an hour; None if EC2 does not tell."""
     try:
-        with saying_what_is_wrong(region):
+        with calling_aws(f"the spot prices of {region}"):
             answer = make_client("ec2", region).describe_spot_price_history(
                 InstanceTypes=[instance_type], ProductDescriptions=["Linux/UNIX"], MaxResults=20
             )

@@ -8,17 +8,8 @@ from pathlib import Path
 from coordinator.fleet.plan import FleetPlan
 from coordinator.fleet.queue import FleetQueue
 from mycelium.errors import ObjectNotFoundError, UserInputError
-from mycelium.fleet import (
-    Claim,
-    Job,
-    ShardCall,
-    chunks_between,
-    job_key,
-    name_job,
-    put_record,
-    read_record,
-    written_chunks,
-)
+from mycelium.fleet.chunks import chunks_between, written_chunks
+from mycelium.fleet.records import Claim, Job, ShardCall, job_key, name_job, put_record, read_record
 from mycelium.schema import Row
 from mycelium.store import Store
 

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-from coordinator.deployment import make_client, saying_what_is_wrong
+from mycelium.aws import calling_aws, make_client, region_of
 from mycelium.deployment import bucket_parameter, dead_letter_parameter, gpu_group_parameter, shard_queue_parameter
 from mycelium.errors import DeploymentError
-from mycelium.fleet import region_of
 from mycelium.settings import read_settings
 
 
@@ -47,7 +46,7 @@ def find_places(deployment: str, queue: str | None = None) -> Places:
         "group": gpu_group_parameter(deployment),
         "bucket": bucket_parameter(deployment),
     }
-    with saying_what_is_wrong(deployment):
+    with calling_aws(f"deployment {deployment!r}"):
         client = make_client("ssm")
         answer = client.get_parameters(Names=list(names.values()))
     found = {item["Name"]: str(item["Value"]) for item in answer["Parameters"]}
@@ -68,5 +67,5 @@ def find_places(deployment: str, queue: str | None = None) -> Places:
 
 def _own_places(queue: str) -> Places:
     region = region_of(queue, read_settings().region)
-    with saying_what_is_wrong(queue):
+    with calling_aws(f"queue {queue}"):
         return Places(region or str(make_client("sqs").meta.region_name), queue)

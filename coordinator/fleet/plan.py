@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 
 from mycelium.datasets import IAF, PROBLEMS, TOKENS
 from mycelium.errors import ChunkDamagedError
-from mycelium.fleet import first_problems
+from mycelium.fleet.chunks import first_problems
+from mycelium.fleet.shards import Shard, cut_shards
 from mycelium.manifest import Manifest, list_runs, read_manifest
 from mycelium.schema import Dataset, Selection, decode_chunk
-from mycelium.shard import Shard, cut_shards
 from mycelium.store import RangeReader, Store
 
 Unit = Literal["tokens", "characters"]

@@ -5,12 +5,13 @@ another. Spot prices move by the hour: EC2 is asked for the present one where th
 can be asked a plan takes `SPOT_SHARE` of the list price, which is the dear end of what was seen.
 """
 
+from coordinator.cost.prices import DEFAULT_REGION
 from mycelium.errors import UserInputError
 
 PRICES_DATE = "2026-06"
 
 ON_DEMAND: dict[str, dict[str, float]] = {
-    "us-east-1": {
+    DEFAULT_REGION: {
         "g4dn.xlarge": 0.526,
         "g5.xlarge": 1.006,
         "g5.2xlarge": 1.212,
@@ -19,9 +20,7 @@ ON_DEMAND: dict[str, dict[str, float]] = {
         "g6e.xlarge": 1.861,
     },
 }
-ON_DEMAND["us-west-2"] = ON_DEMAND["us-east-1"]
-
-DEFAULT_REGION = "us-east-1"
+ON_DEMAND["us-west-2"] = ON_DEMAND[DEFAULT_REGION]
 
 SPOT_SHARE = 0.6
 """Of the list price; single-GPU machines of us-east-1 were at 30 to 60 % of it in the first half of 2026."""

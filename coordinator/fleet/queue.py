@@ -1,16 +1,16 @@
 """The queue of shards, as the coordinator sees it: fill it, count it, look at what was given up."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from coordinator.deployment import make_client, saying_what_is_wrong
 from coordinator.fleet.places import Places
+from mycelium.aws import calling_queue, error_code, make_client
 from mycelium.errors import DeploymentError
-from mycelium.fleet import JOB_TAG, ShardCall
+from mycelium.fleet.records import JOB_TAG, ShardCall
 
 _BATCH = 10
 """Messages in one request: the most that SQS takes."""
@@ -140,7 +140,7 @@ class FleetQueue:
             try:
                 self._client.purge_queue(QueueUrl=url)
             except ClientError as error:
-                if "PurgeQueueInProgress" not in str(error.response["Error"].get("Code", "")):
+                if "PurgeQueueInProgress" not in error_code(error):
                     raise  # else it is being emptied: SQS takes a minute for that, and refuses a second request in it
 
     def _count(self, url: str) -> Counts:
@@ -150,24 +150,11 @@ class FleetQueue:
         values = [int(answer["Attributes"].get(name, 0)) for name in names]
         return Counts(values[0] + values[2], values[1])
 
-    @contextlib.contextmanager
-    def _calling(self) -> Iterator[None]:
-        from botocore.exceptions import ClientError  # noqa: PLC0415 - only the cloud pays for it
-
-        with saying_what_is_wrong(self._places.queue):
-            try:
-                yield
-            except ClientError as error:
-                code = str(error.response["Error"].get("Code", ""))
-                if "NonExistentQueue" not in code and "QueueDoesNotExist" not in code:
-                    raise
-                raise DeploymentError(
-                    f"there is no queue {self._places.queue} in region {self._places.region} of this account: "
-                    'run `cdk deploy "gpu/*"`, or make one and give --queue'
-                ) from None
+    def _calling(self) -> contextlib.AbstractContextManager[None]:
+        advice = 'run `cdk deploy "gpu/*"`, or make one and give --queue'
+        return calling_queue(self._places.queue, f"in region {self._places.region} of this account: {advice}")
 
 
 def open_queue(places: Places) -> FleetQueue:
     """Return a fleet's queues."""
-    with saying_what_is_wrong(places.queue):
-        return FleetQueue(make_client("sqs", places.region), places)
+    return FleetQueue(make_client("sqs", places.region), places)

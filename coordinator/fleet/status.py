@@ -8,18 +8,9 @@ from coordinator.fleet.group import Group, GroupLook
 from coordinator.fleet.queue import Counts, FleetQueue
 from mycelium.datasets import PROBLEMS
 from mycelium.errors import ObjectNotFoundError, UnknownRunError
-from mycelium.fleet import (
-    PREFIX,
-    Claim,
-    Job,
-    ShardMark,
-    WorkerStatus,
-    first_problems,
-    job_key,
-    list_records,
-    read_record,
-    written_chunks,
-)
+from mycelium.fleet.chunks import first_problems, written_chunks
+from mycelium.fleet.records import PREFIX, Claim, Job, ShardMark, WorkerStatus, job_key, list_records, read_record
+from mycelium.hint import say_command
 from mycelium.manifest import find_run
 from mycelium.store import Store
 
@@ -100,7 +91,7 @@ def find_job(store: Store, name: str | None, queue: FleetQueue | None) -> Job:
     exact = [job for job in jobs if job.name == wanted] or [job for job in jobs if job.name.startswith(wanted)]
     if not exact:
         what = f"no job {wanted!r}" if wanted else "no job"
-        raise UnknownRunError(f"{what} in {store.uri}; `python -m coordinator fleet start` begins one")
+        raise UnknownRunError(f"{what} in {store.uri}; `{say_command('coordinator fleet start')}` begins one")
     if name and len(exact) > 1:
         raise UnknownRunError(f"{name!r} may be any of {', '.join(job.name for job in exact[:4])}: say more of it")
     return max(exact, key=lambda job: job.created_s)

@@ -1,7 +1,6 @@
 """What the fleet's commands print: a few lines for people, or JSON for machines."""
 
 import time
-from collections.abc import Sequence
 
 import click
 
@@ -9,13 +8,11 @@ from coordinator.fleet.launch import Launch
 from coordinator.fleet.plan import FleetPlan
 from coordinator.fleet.prices import PRICES_DATE
 from coordinator.fleet.status import FleetLook, WorkerLook
-from coordinator.merge.whole import Merge
-from coordinator.tell import format_table, say_json
+from coordinator.printing import MAX_NAMED, format_table, name_some, say_json
+from mycelium.fleet.records import Job, ShardMark
+from mycelium.hint import say_command
 from mycelium.progress import format_seconds
 from mycelium.schema import Row
-
-MAX_NAMED = 20
-"""Lines of one kind that are printed; of more, the number."""
 
 
 def tell_plan(plan: FleetPlan, instance_type: str, region: str, *, spot_asked: bool, as_json: bool) -> None:
@@ -90,7 +87,7 @@ def tell_launch(launch: Launch, queue: str, machines: str, *, as_json: bool) -> 
     there = f", {launch.waiting} in it already" if launch.waiting else ""
     click.echo(f"{launch.sent} shards sent to the queue{there}, {launch.done} done before")
     click.echo(machines)
-    click.echo(f"how it stands: python -m coordinator fleet status {job.name}")
+    click.echo(f"how it stands: {say_command(f'coordinator fleet status {job.name}')}")
 
 
 def tell_status(look: FleetLook, *, as_json: bool) -> None:
@@ -114,16 +111,19 @@ def tell_status(look: FleetLook, *, as_json: bool) -> None:
         click.echo(format_table([_worker_row(worker) for worker in look.workers[:MAX_NAMED]]))
     if len(look.workers) > MAX_NAMED:
         click.echo(f"… and {len(look.workers) - MAX_NAMED} other workers")
-    for mark in look.given_up[:MAX_NAMED]:
-        shard = look.job.shards[mark.number] if mark.number < len(look.job.shards) else None
-        where = f" (problems {shard.start} to {shard.end})" if shard else ""
-        last = f"last at problem {mark.last_problem} of chunk {mark.chunk_id}" if mark.last_problem else "no last words"
-        why = f": {mark.error}" if mark.error else f", which killed {mark.worker}" if mark.worker else ""
-        click.echo(f"given up: shard {mark.number}{where} after {mark.tries} tries, {last}{why}", err=True)
+    name_some([_describe_given_up(mark, look.job) for mark in look.given_up], "shards given up")
     if look.given_up:
         click.echo("`fleet start` with the same words tries them again", err=True)
     if look.is_complete:
-        click.echo(f"all there: python -m coordinator merge {look.job.name}")
+        click.echo(f"all there: {say_command(f'coordinator merge {look.job.name}')}")
+
+
+def _describe_given_up(mark: ShardMark, job: Job) -> str:
+    shard = job.shards[mark.number] if mark.number < len(job.shards) else None
+    where = f" (problems {shard.start} to {shard.end})" if shard else ""
+    last = f"last at problem {mark.last_problem} of chunk {mark.chunk_id}" if mark.last_problem else "no last words"
+    why = f": {mark.error}" if mark.error else f", which killed {mark.worker}" if mark.worker else ""
+    return f"given up: shard {mark.number}{where} after {mark.tries} tries, {last}{why}"
 
 
 def _worker_row(worker: WorkerLook) -> Row:
@@ -158,34 +158,3 @@ def _status_facts(look: FleetLook) -> dict[str, object]:
         "given_up": look.given_up,
         "workers": [_worker_row(worker) for worker in look.workers],
     }
-
-
-def tell_merge(merge: Merge, *, as_json: bool) -> None:
-    """Say what a merge found."""
-    if as_json:
-        say_json(
-            {
-                "run": merge.run_id,
-                "complete": merge.manifest is not None,
-                "faults": merge.faults,
-                "hashed": merge.hashed,
-            }
-        )
-        return
-    _tell_faults(merge.faults)
-    if merge.manifest is None:
-        click.echo(f"{merge.run_id} is not whole; no manifest was written", err=True)
-        return
-    click.echo(f"{merge.run_id}: {merge.n_problems:,} problems in {merge.n_chunks} chunks, whole and of one kind")
-    read = merge.manifest.result["read"][0]
-    click.echo(f"{read['problems']} problems read, {read['skipped']} skipped, {read['tokens']} generated tokens")
-    if merge.hashed:
-        click.echo(f"{merge.hashed} chunks had no record, and were read for their digest")
-    click.echo(f"manifests/{merge.datasets[-1]}/{merge.run_id}.json")
-
-
-def _tell_faults(faults: Sequence[str]) -> None:
-    for fault in faults[:MAX_NAMED]:
-        click.echo(fault, err=True)
-    if len(faults) > MAX_NAMED:
-        click.echo(f"… and {len(faults) - MAX_NAMED} others", err=True)

@@ -18,14 +18,14 @@ import pyarrow as pa
 
 from mycelium.datasets import PROBLEMS
 from mycelium.errors import ObjectExistsError, UserInputError
-from mycelium.fields import Problem, understand_row
+from mycelium.foreign.fields import Problem, understand_row
+from mycelium.foreign.rows import Reject, read_rows
 from mycelium.identity import RUN_DIGITS
 from mycelium.manifest import INGEST, Manifest, ObjectRef, Outcome, digest, write_manifest
 from mycelium.progress import Progress, show_progress
-from mycelium.rows import Reject, read_rows
-from mycelium.run import code_version
 from mycelium.schema import Header, Provenance, chunk_key, encode_chunk
 from mycelium.store import Store
+from mycelium.version import code_version
 
 INGEST_VERSION = 1
 CHUNK_SIZE = 64

@@ -20,8 +20,9 @@ def logs(run: str, *, failed: bool, limit: int, deployment: str, store: str | No
     \b
       python -m coordinator logs gsm8k-0123456789ab --failed | jq -r '[.chunk_id, .error_kind] | @tsv'
     """
-    from coordinator.deployment import find_deployment, make_client, saying_what_is_wrong
+    from coordinator.deployment import find_deployment
     from coordinator.logs.search import find_log_groups, search_lines
+    from mycelium.aws import calling_aws, make_client
     from mycelium.errors import UserInputError
     from mycelium.manifest import find_run
     from mycelium.store import open_store
@@ -31,7 +32,7 @@ def logs(run: str, *, failed: bool, limit: int, deployment: str, store: str | No
     if not manifest.trace_id or manifest.executor == "local":
         raise UserInputError(f"run {manifest.run_id} logged nothing: it ran by executor {manifest.executor!r}")
     found = find_deployment(deployment, manifest.stage)
-    with saying_what_is_wrong(deployment):
+    with calling_aws("the functions' logs"):
         groups = find_log_groups(make_client("lambda", found.region), found.function)
         client = make_client("logs", found.region)
         for line in search_lines(

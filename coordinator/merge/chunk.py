@@ -7,9 +7,9 @@ from typing import IO, cast
 import pyarrow as pa
 
 from coordinator.merge.claims import read_footer
-from mycelium.datasets import PROBLEMS, TOKENS
+from mycelium.datasets import GPU_WRITTEN, PROBLEMS, TOKENS
 from mycelium.errors import ChunkDamagedError, ObjectNotFoundError, WrongDatasetError
-from mycelium.fleet import WRITTEN, Claim, outcome_key, read_record
+from mycelium.fleet.records import Claim, outcome_key, read_record
 from mycelium.manifest import ObjectRef, Outcome
 from mycelium.schema import Dataset, Header, Selection, check_provenance, chunk_key, decode_chunk
 from mycelium.store import ObjectInfo, RangeReader, Store
@@ -65,11 +65,13 @@ def check_chunk(
         ChunkDamagedError: it can't be read, or is not of the problems that it should be of.
         WrongDatasetError: it is of another teacher, origin, stage, parameter or input.
     """
-    infos = {name: ObjectInfo(chunk_key(WRITTEN[name], claim.run_id, chunk_id), size) for name, size in sizes.items()}
+    infos = {
+        name: ObjectInfo(chunk_key(GPU_WRITTEN[name], claim.run_id, chunk_id), size) for name, size in sizes.items()
+    }
     n_rows, n_input = 0, 0
     for name, info in infos.items():
         header, meta = read_footer(store, info)
-        _check_header(header, claim, WRITTEN[name], chunk_id, source)
+        _check_header(header, claim, GPU_WRITTEN[name], chunk_id, source)
         n_rows, n_input = meta.num_rows, header.n_input
     tokens = _read_columns(store, infos[TOKENS.name], TOKENS, ("problem_id", "n_generated", "skipped"))
     _check_problems(store, tokens, source)

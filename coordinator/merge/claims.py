@@ -8,9 +8,10 @@ from typing import IO, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mycelium.datasets import PROBLEMS, TOKENS
+from mycelium.datasets import GPU_WRITTEN, PROBLEMS, TOKENS
 from mycelium.errors import ChunkDamagedError, UnknownRunError
-from mycelium.fleet import PREFIX, WRITTEN, Claim, read_record
+from mycelium.fleet.records import PREFIX, Claim, read_record
+from mycelium.hint import say_command
 from mycelium.schema import Header, read_header, reading_parquet
 from mycelium.store import ObjectInfo, RangeReader, Store
 
@@ -44,7 +45,7 @@ def find_claim(store: Store, reference: str) -> Claim:
 
 
 def _check_claim(claim: Claim) -> Claim:
-    unknown = [name for name in claim.datasets if name not in WRITTEN]
+    unknown = [name for name in claim.datasets if name not in GPU_WRITTEN]
     if unknown or TOKENS.name not in claim.datasets or not re.fullmatch(r"[a-z_]+ v[0-9]{1,6}", claim.stage):
         what = f"dataset {unknown[0]}" if unknown else f"stage {claim.stage!r} with datasets {claim.datasets}"
         raise ChunkDamagedError(f"run {claim.run_id} is of {what[:80]}, which this code does not know: update it")
@@ -57,7 +58,7 @@ def _answers(wanted: str, job: str, run_id: str) -> bool:
 
 def _advise(jobs: Iterable[str]) -> str:
     named = ", ".join(sorted(jobs)[:4])
-    return f"there are jobs {named}" if named else "`python -m coordinator fleet start` begins one"
+    return f"there are jobs {named}" if named else f"`{say_command('coordinator fleet start')}` begins one"
 
 
 def _first_chunks(store: Store, prefix: str) -> dict[str, ObjectInfo]:
@@ -75,7 +76,7 @@ def _read_claim(store: Store, run_id: str, first: ObjectInfo) -> Claim:
     sources = {key.split("/")[1] for key in header.inputs if key.startswith(f"{PROBLEMS.name}/")}
     if len(sources) != 1:
         raise ChunkDamagedError(f"{first.key} does not say of which run of problems it is")
-    written = [name for name in WRITTEN if next(iter(store.list(f"{name}/{run_id}/")), None) is not None]
+    written = [name for name in GPU_WRITTEN if next(iter(store.list(f"{name}/{run_id}/")), None) is not None]
     return Claim(run_id, header.provenance, header.stage, header.params, tuple(written), sources.pop())
 
 

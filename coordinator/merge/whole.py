@@ -10,14 +10,15 @@ import pyarrow.compute as pc
 
 from coordinator.merge.chunk import Source, check_chunk
 from coordinator.merge.claims import find_claim
-from mycelium.datasets import PROBLEMS
+from mycelium.datasets import GPU_WRITTEN, PROBLEMS
 from mycelium.errors import ChunkError
-from mycelium.fleet import WRITTEN, Claim, first_problems
+from mycelium.fleet.chunks import first_problems
+from mycelium.fleet.records import Claim
 from mycelium.manifest import Manifest, Outcome, find_run, write_manifest
 from mycelium.progress import show_progress
-from mycelium.run import code_version
 from mycelium.schema import Result, Row
 from mycelium.store import Store
+from mycelium.version import code_version
 
 EXECUTOR = "fleet"
 """What the manifest calls the many machines."""
@@ -118,7 +119,7 @@ def merge_run(
             progress.advance(count=checked.outcome.n_input)
     if not merge.faults:
         merge.manifest = make_manifest(claim, outcomes, sums, clock())
-        write_manifest(store, merge.manifest, tuple(WRITTEN[name] for name in claim.datasets))
+        write_manifest(store, merge.manifest, tuple(GPU_WRITTEN[name] for name in claim.datasets))
     return merge
 
 

@@ -21,15 +21,15 @@ from coordinator.pairs.sources import KINDS, Source, find_sources, read_names, r
 from coordinator.pairs.writers import SplitFiles
 from lambdas.stages.c2_pairs import C2_PAIRS
 from mycelium.errors import UserInputError
-from mycelium.fields import CANDIDATES
+from mycelium.foreign.fields import CANDIDATES
+from mycelium.foreign.rows import Reject, read_rows
 from mycelium.manifest import digest
 from mycelium.pairs.contamination import NGRAM, Evaluation
 from mycelium.pairs.reading import check_ends, keep_pairs
 from mycelium.pairs.stratify import SPLITS
-from mycelium.rows import Reject, read_rows
-from mycelium.run import code_version
 from mycelium.schema import Result
 from mycelium.store import Store
+from mycelium.version import code_version
 
 EXPORT_VERSION = 1
 _TRAIN = SPLITS[0]

@@ -13,6 +13,7 @@ from lambdas.stages.c2_pairs import C2_PAIRS, SPLITS_OF_GROUPS
 from lambdas.stages.c3_pairs import C3_PAIRS
 from lambdas.stages.templates import ASSIGNMENTS
 from mycelium.errors import ChunkDamagedError, UserInputError
+from mycelium.hint import say_command
 from mycelium.manifest import Manifest, ObjectRef, digest, find_run, list_runs, read_manifest
 from mycelium.pairs.taxonomy import name_template
 from mycelium.schema import Dataset, check_provenance, decode_chunk
@@ -107,7 +108,7 @@ def _find_splits(store: Store, pairs: Manifest) -> Manifest:
     if not same:
         raise UserInputError(
             f"C3 pairs are split as C2 pairs are, and there is no complete run of c2_pairs of {problems} with taxonomy "
-            f"{pairs.params.get('taxonomy')}: `python -m coordinator run-stage c2_pairs` makes one"
+            f"{pairs.params.get('taxonomy')}: `{say_command('coordinator run-stage c2_pairs')}` makes one"
         )
     return max(same, key=lambda run: (run.finished_s, run.run_id))
 

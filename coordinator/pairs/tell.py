@@ -3,15 +3,15 @@
 from pathlib import Path
 
 import click
-import msgspec
 
 from coordinator.pairs.export import ExportRecord
+from coordinator.printing import say_json
 
 
 def tell_export(record: ExportRecord, out: Path, *, as_json: bool) -> None:
     """Say what was written, and what was not."""
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(record), indent=1).decode())
+        say_json(record)
         return
     counts = ", ".join(f"{count:,} {split}" for split, count in record.pairs.items())
     click.echo(f"{out}: {record.kind} of {' and '.join(record.origins)}: {counts}")

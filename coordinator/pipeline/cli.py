@@ -4,10 +4,11 @@ from typing import Any
 
 import click
 
-from coordinator.options import complete_stage, with_executor
+from coordinator.options import complete_stage, with_executor, with_max_cost
 from mycelium.command import EXIT_SOME_FAILED, json_option, open_observer, store_option
 
 
+@with_max_cost
 @with_executor
 @click.command("run-pipeline")
 @click.option(
@@ -43,14 +44,15 @@ def run_pipeline(
 
     The graph is the one that the stages' datasets draw: `python -m coordinator stages` shows what each reads and
     writes. Stages that don't wait for each other run side by side. What is there is not made again, so the same command
-    carries on after an interruption. A stage with failed chunks holds up only what reads it.
+    carries on after an interruption. A stage with failed chunks holds up only what reads it. --max-cost is for all
+    stages together.
 
     \b
       python -m coordinator run-pipeline --to labels --plan
       python -m coordinator run-pipeline --to labels --to heartbeat
       python -m coordinator run-pipeline --to labels --limit 1516
     """
-    from coordinator.pipeline.pipeline import Request, plan_pipeline, run_planned
+    from coordinator.pipeline.pipeline import Request, check_cost, plan_pipeline, run_planned
     from coordinator.pipeline.tell import tell_pipeline, tell_pipeline_plan
 
     observer = open_observer(events, as_json=as_json)
@@ -58,6 +60,7 @@ def run_pipeline(
     if plan_only:
         tell_pipeline_plan(planned, as_json=as_json)
         return 0
+    check_cost(planned)
     conducted = run_planned(planned, quiet=quiet, observer=observer)
     if not observer.owns_stdout:
         tell_pipeline(planned, conducted, as_json=as_json)

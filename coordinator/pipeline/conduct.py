@@ -80,7 +80,7 @@ def conduct(way: Sequence[Step], run_step: RunStep, max_together: int = 4) -> Co
 def _hold_up(waiting: list[Step], manifests: Mapping[str, Manifest], stops: list[Stop]) -> list[Step]:
     """Move to `stops` what reads something that was not finished."""
     held = {stop.stage: stop.reason for stop in stops}
-    broken = {name: f"{name} has {len(m.failed)} failed chunks" for name, m in manifests.items() if not m.complete}
+    broken = {name: _say_why(name, manifest) for name, manifest in manifests.items() if not manifest.complete}
     left = []
     for step in waiting:  # in order, so that one that is held up holds up those after it
         reason = next((broken[name] for name in sorted(step.after) if name in broken), None) or next(
@@ -92,3 +92,9 @@ def _hold_up(waiting: list[Step], manifests: Mapping[str, Manifest], stops: list
         held[step.stage.name] = reason
         stops.append(Stop(step.stage.name, reason))
     return left
+
+
+def _say_why(name: str, manifest: Manifest) -> str:
+    """Return why a run is not complete: it was stopped, or chunks of it have failed."""
+    failed = f"{name} has {len(manifest.failed)} failed chunks"
+    return f"{name} was stopped" if "stopped" in manifest.notes and not manifest.failed else failed

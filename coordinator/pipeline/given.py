@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from coordinator.ancestry import look_into, walk_back
+from coordinator.lineage.walk import look_into, walk_back
 from mycelium.errors import UserInputError
 from mycelium.manifest import Manifest, find_run, list_runs, read_manifest
 from mycelium.schema import Dataset

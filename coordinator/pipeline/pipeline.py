@@ -2,33 +2,38 @@
 
 import dataclasses
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from coordinator.cost.actual import count_reads
+from coordinator.cost.actual import CLOUD, count_reads
 from coordinator.cost.estimate import Expected as ExpectedThere
 from coordinator.cost.estimate import Work, expect_cloud, expect_local
 from coordinator.cost.evidence import read_history
+from coordinator.cost.planned import make_limit
 from coordinator.cost.prices import read_prices
+from coordinator.cost.shared import SharedLimit
+from coordinator.cost.tell import format_usd
 from coordinator.executors.aws_lambda import MAX_CONCURRENCY
-from coordinator.executors.choose import check_cloud_store, choose_executor
+from coordinator.executors.choose import choose_executor
 from coordinator.executors.local import count_cores
-from coordinator.options import open_named
+from coordinator.options import open_for_tasks
 from coordinator.pipeline.conduct import Conducted, conduct
 from coordinator.pipeline.given import Given
 from coordinator.pipeline.way import Step, find_way
 from lambdas.stages import find_stage, stage_names
 from mycelium.datasets import PROBLEMS
+from mycelium.deployment import DEFAULT_DEPLOYMENT
 from mycelium.errors import UserInputError
 from mycelium.events import Observer
 from mycelium.failures import FailurePolicy, parse_policy
 from mycelium.manifest import Manifest, find_run, latest_run
 from mycelium.plan import Plan, plan_run, read_finished
 from mycelium.progress import ShowsProgress, show_together
-from mycelium.run import Until, run_plan
+from mycelium.run import Allowance, Until, run_plan
 from mycelium.stage import Stage
 from mycelium.store import Store
 
@@ -43,11 +48,12 @@ class Request:
     limit: int | None = None
     settings: tuple[str, ...] = ()
     executor: str = "local"
-    deployment: str = "mycelium"
+    deployment: str = DEFAULT_DEPLOYMENT
     max_workers: int | None = None
     max_concurrency: int | None = None
     backups: bool | None = None
     max_failures: str | None = None
+    max_cost: float | None = None
     store: str | None = None
 
     @property
@@ -67,6 +73,7 @@ class Expected:
         n_found: chunks that are there already; None where that can't be known before its input is made.
         wall_s: how long it will take here; None if it never ran in this store.
         usd: what Lambda takes for it; None as above.
+        least_usd: what it takes there at the least, nine times in ten; None as above.
     """
 
     step: Step
@@ -75,6 +82,7 @@ class Expected:
     n_found: int | None
     wall_s: float | None
     usd: float | None
+    least_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +116,7 @@ def plan_pipeline(request: Request) -> Planned:
     stages = {name: find_stage(name) for name in stage_names()}
     for target in request.targets:
         find_stage(target)  # names the nearest, if there is none
-    store = _open(request)
+    store = open_for_tasks(request.executor, request.deployment, request.store)
     problems = find_run(store, request.problems, PROBLEMS.name) if request.problems else latest_run(store, PROBLEMS)
     given = Given(store, problems, stages.keys(), request.inputs, request.limit)
     params = read_settings(request.settings, stages)
@@ -131,29 +139,60 @@ def run_planned(planned: Planned, *, quiet: bool = False, observer: Observer | N
     """
     request = planned.request
     observer = observer or Observer()
+    limit = SharedLimit(request.max_cost) if request.max_cost is not None else None
     with show_together() as show:
 
         def run_step(step: Step, manifests: Mapping[str, Manifest], stop: threading.Event) -> Manifest:
-            return _run_step(planned, step, manifests, stop, show, observer.of_another_run(), quiet=quiet)
+            plan = _plan_step(planned.store, planned.given, step, planned.params[step.stage.name], manifests)
+            with _share(limit, planned, plan, stop) as allowance:
+                until = Until(request.policy, stop, allowance)
+                return _run_step(planned, plan, until, show, observer.of_another_run(), quiet=quiet)
 
         return conduct(planned.way, run_step, 1 if request.max_workers == 1 else 4)
 
 
+def check_cost(planned: Planned) -> None:
+    """Refuse to start a pipeline that would surely cost more than it may, as far as its stages ran before.
+
+    Raises:
+        UserInputError: it would.
+    """
+    request = planned.request
+    known = [one for one in planned.expected if one.least_usd is not None]
+    least_usd = sum(one.least_usd or 0.0 for one in known)
+    if request.max_cost is None or request.executor not in CLOUD or least_usd <= request.max_cost:
+        return
+    likely_usd = sum(one.usd or 0.0 for one in known)
+    raise UserInputError(
+        f"--max-cost {format_usd(request.max_cost)} is below what this pipeline will cost: {format_usd(least_usd)} at "
+        f"the least, {format_usd(likely_usd)} likely, of {len(known)} of its {len(planned.way)} stages; raise it, or "
+        "--limit the problems"
+    )
+
+
+@contextmanager
+def _share(
+    limit: SharedLimit | None, planned: Planned, plan: Plan, stop: threading.Event
+) -> Iterator[Allowance | None]:
+    """Let a stage draw on the limit of them all; None where there is none, or where nothing is billed."""
+    own = None
+    if limit is not None:
+        history = read_history(planned.store, plan.stage, plan.params)
+        own = make_limit(plan, planned.request.executor, limit.limit_usd, history, read_prices())
+    if limit is None or own is None:
+        yield None
+        return
+    with limit.share(own, stop) as share:
+        yield share
+
+
 def _run_step(
-    planned: Planned,
-    step: Step,
-    manifests: Mapping[str, Manifest],
-    stop: threading.Event,
-    show: ShowsProgress,
-    observer: Observer,
-    *,
-    quiet: bool,
+    planned: Planned, plan: Plan, until: Until, show: ShowsProgress, observer: Observer, *, quiet: bool
 ) -> Manifest:
     request, store = planned.request, planned.store
-    plan = _plan_step(store, planned.given, step, planned.params[step.stage.name], manifests)
     chosen = choose_executor(
         request.executor,
-        step.stage,
+        plan.stage,
         request.deployment,
         max_workers=request.max_workers,
         max_concurrency=request.max_concurrency,
@@ -167,7 +206,7 @@ def _run_step(
         reducer=chosen.reducer,
         quiet=quiet,
         show=show,
-        until=Until(request.policy, stop),
+        until=until,
         watch=chosen.watch,
         observer=observer,
     )
@@ -230,17 +269,6 @@ def _set_params(stage: Stage[Any], changed: dict[str, str]) -> Any:  # noqa: ANN
         raise UserInputError(f"--set {stage.name}: {error} (of the parameters of {stage.name})") from None
 
 
-def _open(request: Request) -> Store:
-    """Open the store named; else the bucket of the deployment, if a cloud executor is to be used."""
-    if request.executor == "local":
-        return open_named(request.store)
-    from coordinator.deployment import find_deployment  # noqa: PLC0415 - only the cloud pays for boto3
-
-    store = open_named(request.store or f"s3://{find_deployment(request.deployment, None).bucket}")
-    check_cloud_store(request.executor, store.uri)
-    return store
-
-
 def _expect(
     store: Store, given: Given, way: Sequence[Step], params: Mapping[str, Any], request: Request
 ) -> tuple[Expected, ...]:
@@ -275,6 +303,7 @@ def _expect(
             n_found,
             None if here.wall_s is None else here.wall_s.likely,
             None if there.usd is None else there.usd.likely,
+            None if there.usd is None else there.usd.low,
         )
     return tuple(expected.values())
 

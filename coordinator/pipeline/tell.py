@@ -2,11 +2,14 @@
 
 import click
 
+from coordinator.cost.headline import measure_run
 from coordinator.cost.prices import read_prices
-from coordinator.headline import measure_run
+from coordinator.cost.tell import format_usd
+from coordinator.options import name_store
 from coordinator.pipeline.conduct import Conducted
 from coordinator.pipeline.pipeline import Planned
-from coordinator.tell import format_table, say_json
+from coordinator.printing import format_table, say_json
+from mycelium.hint import say_command
 from mycelium.manifest import Manifest
 from mycelium.progress import format_seconds
 from mycelium.schema import Row
@@ -39,6 +42,10 @@ def tell_pipeline_plan(planned: Planned, *, as_json: bool) -> None:
     if any(expected.wall_s is None for expected in planned.expected):
         click.echo("?: never ran in this store; after the first run, or one with --limit, it is known")
     click.echo(f"time: on this machine; lambda_usd: if run there, at the prices of {prices_of}")
+    known = [expected.usd for expected in planned.expected if expected.usd is not None]
+    if known:
+        of = "" if len(known) == len(planned.expected) else f" of the {len(known)} stages that are known"
+        click.echo(f"all stages together, if run there: {format_usd(sum(known))}{of}")
 
 
 def _list_headline(manifest: Manifest) -> Row:
@@ -72,8 +79,11 @@ def tell_pipeline(planned: Planned, conducted: Conducted, *, as_json: bool) -> N
     click.echo(format_table(rows))
     for step in planned.way:
         manifest = conducted.manifests.get(step.stage.name)
+        if manifest is not None and "stopped" in manifest.notes:
+            click.echo(f"{step.stage.name}: stopped: {manifest.notes['stopped']}", err=True)
         if manifest is not None and manifest.failed:
-            click.echo(f"{step.stage.name}: `python -m coordinator status {manifest.run_id}` names its failed chunks")
+            status = say_command(f"coordinator status {manifest.run_id}{name_store(planned.store.uri)}")
+            click.echo(f"{step.stage.name}: `{status}` names its failed chunks", err=True)
     for stop in conducted.stops:
         click.echo(f"not run: {stop.stage}, since {stop.reason}", err=True)
     if conducted.stops or any(not manifest.complete for manifest in conducted.manifests.values()):

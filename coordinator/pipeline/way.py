@@ -10,17 +10,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from mycelium.errors import UserInputError
+from mycelium.hint import say_command
 from mycelium.schema import Dataset
 from mycelium.stage import Stage
 
 MAKERS = {
-    "problems": "`python -m coordinator ingest`",
-    "embeddings": "`python -m gpu_workers embed`",
-    "divergence": "`python -m gpu_workers extract --signals iaf,jsd`",
-    "attention": "`python -m gpu_workers extract --signals raw`",
+    "problems": "coordinator ingest",
+    "embeddings": "gpu_workers embed",
+    "divergence": "gpu_workers extract --signals iaf,jsd",
+    "attention": "gpu_workers extract --signals raw",
 }
 """Who leaves a dataset that no stage writes; all others are the extractor's."""
-EXTRACTOR = "`python -m gpu_workers extract`"
+EXTRACTOR = "gpu_workers extract"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def find_way(
             maker = MAKERS.get(dataset.name, EXTRACTOR)
             raise UserInputError(
                 f"stage {reader.name} reads {dataset.name}, of which the store has no complete run for these "
-                f"problems: {maker} makes it"
+                f"problems: `{say_command(maker)}` makes it"
             )
         visit(writer)
         return writer.name

@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from coordinator.ancestry import walk_back
-from mycelium.errors import ObjectNotFoundError, UnknownRunError
+from coordinator.lineage.inputs import find_datasets
+from coordinator.lineage.walk import walk_back
+from mycelium.errors import UnknownRunError
+from mycelium.hint import say_command
 from mycelium.manifest import INGEST, Manifest, list_runs, read_manifest
 from mycelium.store import Store
 
@@ -42,7 +44,7 @@ def latest_of_all(store: Store) -> Manifest:
     """
     manifests = [read_manifest(store, *run) for run in list_runs(store)]
     if not manifests:
-        raise UnknownRunError(f"no runs in {store.uri}; `python -m coordinator ingest --help` begins")
+        raise UnknownRunError(f"no runs in {store.uri}; `{say_command('coordinator ingest --help')}` begins")
     return max(manifests, key=lambda manifest: (manifest.finished_s, len(manifest.inputs), manifest.run_id))
 
 
@@ -98,12 +100,8 @@ def count_under_way(store: Store, family: Family) -> list[tuple[str, int]]:
     """
     name = family.of.provenance.name
     counts: dict[str, int] = {}
-    datasets = {dataset for _, written in family.datasets.items() for dataset in written}
-    for dataset in sorted(datasets | {"steps", "labels", "heartbeats"}):
-        try:
-            for info in store.list(f"{dataset}/{name}-"):
-                place = info.key.rpartition("/")[0]
-                counts[place] = counts.get(place, 0) + 1
-        except ObjectNotFoundError:
-            continue
+    for dataset in sorted(find_datasets(store)):
+        for info in store.list(f"{dataset}/{name}-"):
+            place = info.key.rpartition("/")[0]
+            counts[place] = counts.get(place, 0) + 1
     return [(place, n) for place, n in counts.items() if place.rpartition("/")[2] not in family.datasets]

@@ -10,7 +10,7 @@ import jinja2
 import vl_convert
 
 from coordinator.report.family import Family, count_under_way, find_family
-from coordinator.report.lineage import draw_lineage
+from coordinator.report.graph import draw_lineage
 from coordinator.report.section import POLICY, Section, show_cell
 from coordinator.report.sections.clocks import describe_clocks
 from coordinator.report.sections.heartbeats import describe_heartbeats

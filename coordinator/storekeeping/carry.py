@@ -1,17 +1,19 @@
 """Take a run from one store to another, with all it was made of. A folder is a store: this is export and import.
 
-Objects go first and manifests last, so that a run is in the new store whole or not at all; going on after an
-interruption copies only what is missing.
+Objects go first and manifests last, those of what a run was made of before its own, so that a run is in the new store
+whole or not at all; going on after an interruption copies only what is missing.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
-from coordinator.ancestry import look_into, walk_back
+from coordinator.lineage.walk import look_into, walk_back
+from coordinator.storekeeping.verify import TOGETHER
 from mycelium.errors import ChunkDamagedError, ObjectExistsError, ObjectNotFoundError, UserInputError
-from mycelium.manifest import Manifest, ObjectRef, digest, list_runs, put_manifest
+from mycelium.manifest import Manifest, ObjectRef, digest, list_runs, put_manifest, read_manifest
 from mycelium.store import Store
 
 N_THREADS: Final = 8
@@ -35,12 +37,15 @@ class Carried:
 
 
 def find_ancestry(store: Store, manifest: Manifest, *, with_inputs: bool) -> list[Manifest]:
-    """Return a run and, if wanted, every run that it was made of that the store still has.
+    """Return a run and, if wanted, every run that it was made of.
 
     Args:
         store: where they are.
         manifest: the run.
         with_inputs: whether to follow its inputs.
+
+    Raises:
+        UserInputError: the store has not every one of them.
     """
     found = {manifest.run_id: manifest}
     for name, before in walk_back(manifest, look_into(store)) if with_inputs else ():
@@ -60,25 +65,37 @@ def carry_runs(
     Args:
         source: where they are.
         target: where they go.
-        manifests: the runs.
+        manifests: the runs, each before those that it was made of.
         advance: called with each object when it is in the target.
 
     Raises:
         ChunkDamagedError: an object's bytes are not those of its manifest; nothing of its run becomes visible.
         UserInputError: the target has an object of that name with other bytes.
     """
-    refs = [ref for manifest in manifests for _, ref in manifest.objects]
+    refs = (ref for manifest in manifests for _, ref in manifest.each_object())
     copied = found = size = 0
     with ThreadPoolExecutor(N_THREADS) as pool:
-        for ref, is_new in zip(refs, pool.map(lambda ref: _copy(source, target, ref), refs), strict=True):
-            copied, found, size = copied + is_new, found + (not is_new), size + ref.size * is_new
-            advance(ref)
-    names = []
-    for manifest in manifests:
+        while some := list(islice(refs, TOGETHER)):
+            for ref, is_new in zip(some, pool.map(lambda ref: _copy(source, target, ref), some), strict=True):
+                copied, found, size = copied + is_new, found + (not is_new), size + ref.size * is_new
+                advance(ref)
+    names: list[str] = []
+    for manifest in reversed(manifests):
         for dataset in _datasets(source, manifest):
-            put_manifest(target, manifest, dataset)
-            names.append(f"{dataset}/{manifest.run_id}")
+            if not _has_more(target, manifest, dataset):
+                put_manifest(target, manifest, dataset)
+            names.insert(0, f"{dataset}/{manifest.run_id}")
     return Carried(tuple(names), copied, found, size)
+
+
+def _has_more(target: Store, manifest: Manifest, dataset: str) -> bool:
+    """Return whether the target knows more of a run: it was finished there, and in the source it is not."""
+    if manifest.complete:
+        return False
+    try:
+        return read_manifest(target, dataset, manifest.run_id).complete
+    except ObjectNotFoundError:
+        return False
 
 
 def _datasets(source: Store, manifest: Manifest) -> Iterator[str]:

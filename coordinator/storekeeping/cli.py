@@ -27,7 +27,7 @@ def gc(*, yes: bool, hours: float, store: str | None, as_json: bool) -> None:
     """
     import time
 
-    from coordinator.lineage import find_datasets
+    from coordinator.lineage.inputs import find_datasets
     from coordinator.storekeeping.garbage import delete_litter, find_litter
     from coordinator.storekeeping.tell import tell_litter
 
@@ -54,11 +54,11 @@ def verify(run: str, *, drop: bool, quiet: bool, store: str | None, as_json: boo
 
     opened = open_named(store)
     manifest = find_run(opened, run)
-    total = sum(len(outcome.outputs) for outcome in manifest.outcomes)
+    total = sum(1 for _ in manifest.each_object())
     with show_progress("verify", total, unit="objects", counted="MB", quiet=quiet) as progress:
         damages = list(verify_run(opened, manifest, lambda ref: progress.advance(count=round(ref.size / 1e6))))
     n_dropped = drop_damaged(opened, manifest, damages) if drop else 0
-    tell_damages(manifest, total, damages, n_dropped, as_json=as_json)
+    tell_damages(manifest, total, damages, n_dropped, store=opened, as_json=as_json)
     return EXIT_SOME_FAILED if damages else 0
 
 
@@ -84,7 +84,7 @@ def export_run(run: str, *, to: str, with_inputs: bool, quiet: bool, store: str 
 @click.command("import")
 @click.argument("folder")
 @click.argument("run", shell_complete=complete_run)
-@click.option("--with-inputs", is_flag=True, help="Also the runs that it was made of, as far as the folder has them.")
+@click.option("--with-inputs", is_flag=True, help="Also the runs that it was made of; the folder must have every one.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @store_option
 @json_option
@@ -103,7 +103,7 @@ def _carry(
 
     source, target = open_named(source_uri), open_named(target_uri)
     manifests = find_ancestry(source, find_run(source, run), with_inputs=with_inputs)
-    total = sum(len(outcome.outputs) for manifest in manifests for outcome in manifest.outcomes)
+    total = sum(1 for manifest in manifests for _ in manifest.each_object())
     with show_progress("copy", total, unit="objects", counted="MB", quiet=quiet) as progress:
         carried = carry_runs(source, target, manifests, lambda ref: progress.advance(count=round(ref.size / 1e6)))
     tell_carried(target, carried, as_json=as_json)

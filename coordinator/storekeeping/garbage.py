@@ -1,26 +1,37 @@
 """What no manifest refers to: chunks of runs that were cut off and never carried on, parts of runs long finished.
 
-Only keys of the form ``<dataset>/<run id>/…`` of datasets that are known, and ``parts/<run id>/…``,
+Only keys of the form ``<dataset>/<run id>/<number>.parquet`` of datasets that are known, and ``parts/<run id>/…``,
 ``work/<run id>/…`` and ``fits/<run id>/…``, and the volumes of manifests, are ever looked at; whatever else lies in a
-bucket is none of ours.
+bucket, or between our chunks, is none of ours.
+
+Chunks without a manifest are those of a run that was cut off, unless somebody has renamed the manifest, or spoilt it.
+So before such chunks are called litter all manifests of their dataset are read, and one that can't be ends it all.
 
 A run that is under way has no manifest yet. So what was written lately is kept, whoever wrote it.
 """
 
 import math
+import re
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 
-from mycelium.errors import ObjectNotFoundError
+from mycelium.errors import ChunkDamagedError, ObjectNotFoundError
 from mycelium.fit import FITS
+from mycelium.identity import RUN_DIGITS
 from mycelium.manifest import Manifest, list_runs, list_volumes, read_manifest
 from mycelium.store import ObjectInfo, Store
 from mycelium.volumes import Volumes
+from mycelium.wire import PART_PREFIX, WORK_PREFIX
 
-SCRATCH = ("parts", "work", FITS)
+SCRATCH = (PART_PREFIX.rstrip("/"), WORK_PREFIX.rstrip("/"), FITS)
 """Where runs leave what only they need; of a fit all but its artifact."""
+
+_CHUNK = re.compile(rf"[^/]+/[^/]+-[0-9a-f]{{{RUN_DIGITS}}}/\d+\.parquet")
+_SCRATCH = re.compile(rf"[^/]+/[^/]+-[0-9a-f]{{{RUN_DIGITS}}}/.+")
+"""Keys that are ours."""
 
 N_THREADS = 16
 """Deletions in flight: each is a request of its own."""
@@ -57,12 +68,18 @@ def find_litter(
         datasets: the names of the datasets that chunks may be of.
         min_age_s: what was written less than this ago is kept.
         clock: the time, seconds since the epoch.
+
+    Raises:
+        ChunkDamagedError: a manifest can't be read, or is not that of the run that its name says.
     """
     run_ids = {run_id for _, run_id in list_runs(store)}
+    check_manifests = cache(lambda dataset: _check_manifests(store, dataset))
     for place, infos in groupby(_list_outputs(store, (*datasets, *SCRATCH)), key=_place):
         dataset, _, run_id = place.partition("/")
         left = _unneeded(store, dataset, run_id, list(infos), run_ids)
         if left is not None:
+            if run_id not in run_ids:
+                check_manifests(dataset)
             yield from _judge_age(place, *left, min_age_s, clock)
     for place, infos in groupby(list_volumes(store), key=lambda info: info.key.rpartition("/")[0]):
         _, dataset, run_id = place.split("/")
@@ -98,7 +115,17 @@ def delete_litter(store: Store, litter: Litter) -> None:
 
 def _list_outputs(store: Store, places: Collection[str]) -> Iterator[ObjectInfo]:
     for place in sorted(set(places)):
-        yield from (info for info in store.list(f"{place}/") if info.key.count("/") >= 2)
+        ours = _SCRATCH if place in SCRATCH else _CHUNK
+        yield from (info for info in store.list(f"{place}/") if ours.fullmatch(info.key))
+
+
+def _check_manifests(store: Store, dataset: str) -> None:
+    """Read all manifests of a dataset: each must be that of the run that its name says."""
+    for run in list_runs(store, dataset):
+        try:
+            read_manifest(store, *run)
+        except ChunkDamagedError as error:
+            raise ChunkDamagedError(f"{error}; put that right first, for its chunks look like nobody's") from None
 
 
 def _place(info: ObjectInfo) -> str:

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 
 import click
 
+from coordinator.options import name_store
+from coordinator.printing import MAX_NAMED, format_table, name_some, say_json
 from coordinator.storekeeping.carry import Carried
 from coordinator.storekeeping.garbage import Litter
 from coordinator.storekeeping.verify import Damage
-from coordinator.tell import MAX_NAMED, format_table, say_json
+from mycelium.hint import say_command
 from mycelium.manifest import Manifest
 from mycelium.progress import format_seconds
 from mycelium.schema import Row
@@ -47,19 +49,17 @@ def tell_litter(found: Sequence[Litter], *, deleted: bool, as_json: bool) -> Non
 
 
 def tell_damages(
-    manifest: Manifest, n_objects: int, damages: Sequence[Damage], n_dropped: int, *, as_json: bool
+    manifest: Manifest, n_objects: int, damages: Sequence[Damage], n_dropped: int, *, store: Store, as_json: bool
 ) -> None:
     """Say which objects of a run are not what its manifest says."""
     if as_json:
         say_json({"run": manifest.run_id, "objects": n_objects, "damaged": damages, "dropped": n_dropped})
         return
     click.echo(f"{manifest.stage} {manifest.run_id}: {n_objects} objects read, {len(damages)} damaged")
-    for damage in damages[:MAX_NAMED]:
-        click.echo(f"damaged: {damage.key}: {damage.what}", err=True)
-    if len(damages) > MAX_NAMED:
-        click.echo(f"… and {len(damages) - MAX_NAMED} others", err=True)
+    name_some([f"damaged: {damage.key}: {damage.what}" for damage in damages], "damaged objects")
     if n_dropped:
-        click.echo(f"{n_dropped} objects deleted; `python -m coordinator retry {manifest.run_id}` makes them anew")
+        retry = say_command(f"coordinator retry {manifest.run_id}{name_store(store.uri)}")
+        click.echo(f"{n_dropped} objects deleted; `{retry}` makes them anew")
     elif damages:
         click.echo("with --drop they are deleted, so that `retry` makes them anew", err=True)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import islice
 from typing import Final
 
 from mycelium.errors import ObjectNotFoundError
@@ -11,6 +12,9 @@ from mycelium.manifest import Manifest, ObjectRef
 from mycelium.store import Store
 
 N_THREADS: Final = 8
+TOGETHER: Final = 4096
+"""Objects that are handed to the threads together: a pool takes all that it is given at once, and a run has a million.
+"""
 PIECE: Final = 8 << 20
 """Bytes read at a time: an object may be larger than memory."""
 
@@ -38,13 +42,14 @@ def verify_run(store: Store, manifest: Manifest, advance: Callable[[ObjectRef], 
         manifest: the run.
         advance: called with each object when it was read.
     """
-    refs = manifest.objects
+    refs = manifest.each_object()
     with ThreadPoolExecutor(N_THREADS) as pool:
-        found = pool.map(lambda ref: examine(store, ref), [ref for _, ref in refs])
-        for (chunk_id, ref), what in zip(refs, found, strict=True):
-            advance(ref)
-            if what is not None:
-                yield Damage(chunk_id, ref.key, what)
+        while some := list(islice(refs, TOGETHER)):
+            found = pool.map(lambda ref: examine(store, ref), [ref for _, ref in some])
+            for (chunk_id, ref), what in zip(some, found, strict=True):
+                advance(ref)
+                if what is not None:
+                    yield Damage(chunk_id, ref.key, what)
 
 
 def examine(store: Store, ref: ObjectRef) -> str | None:
@@ -74,7 +79,7 @@ def drop_damaged(store: Store, manifest: Manifest, damages: list[Damage]) -> int
         How many objects were deleted.
     """
     chunk_ids = {damage.chunk_id for damage in damages}
-    keys = [ref.key for chunk_id, ref in manifest.objects if chunk_id in chunk_ids]
+    keys = [ref.key for chunk_id, ref in manifest.each_object() if chunk_id in chunk_ids]
     for key in reversed(keys):  # the completion mark, last among them, first: a chunk half deleted is one not done
         store.delete(key)
     return len(keys)

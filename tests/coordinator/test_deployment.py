@@ -9,7 +9,13 @@ import pytest
 from coordinator.cli import coordinator
 from coordinator.deployment import find_deployment
 from mycelium.command import call_command
-from mycelium.deployment import bucket_parameter, function_parameter, reduce_parameter, version_parameter
+from mycelium.deployment import (
+    architecture_parameter,
+    bucket_parameter,
+    function_parameter,
+    reduce_parameter,
+    version_parameter,
+)
 from mycelium.errors import DeploymentError
 from mycelium.store import S3Store
 from tests.builders import build_run, make_iaf
@@ -39,6 +45,9 @@ def publish(aws: str, bucket: str) -> Callable[..., None]:
 def test_everything_is_found_by_one_request(publish: Callable[..., None], bucket: str) -> None:
     publish("one")
     found = find_deployment("one", "heartbeat", version="1.2.0")
+    assert found.architecture == ""  # deployed before it was said
+    boto3.client("ssm").put_parameter(Name=architecture_parameter("one"), Value="x86_64", Type="String")
+    assert find_deployment("one", "heartbeat", version="1.2.0").architecture == "x86_64"
     assert (found.bucket, found.function, found.reduce_function) == (bucket, "the-heartbeat", "the-reduce")
     assert found.state_machine.endswith(":the-map")
     assert (found.region, found.endpoint.region) == ("us-east-1", "us-east-1")
@@ -139,7 +148,7 @@ def test_options_of_another_executor_are_refused(
 def test_a_folder_is_no_store_for_functions(
     publish: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("importlib.metadata.version", lambda _: "1.2.0")
+    monkeypatch.setattr("coordinator.deployment.code_version", lambda: "1.2.0")
     publish("eight")
     command = ["run-stage", "heartbeat", "--executor", "lambda", "--deployment", "eight", "--store", str(tmp_path)]
     assert call_command(coordinator, "python -m coordinator", command) == 2
@@ -149,7 +158,7 @@ def test_a_folder_is_no_store_for_functions(
 def test_the_bucket_of_the_deployment_is_the_default_store(
     publish: Callable[..., None], bucket: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("importlib.metadata.version", lambda _: "1.2.0")
+    monkeypatch.setattr("coordinator.deployment.code_version", lambda: "1.2.0")
     publish("nine")
     build_run(S3Store(bucket), [make_iaf()])
     command = ["run-stage", "heartbeat", "--executor", "lambda", "--deployment", "nine", "--dry-run"]

@@ -11,9 +11,10 @@ import pyarrow.compute as pc
 from coordinator.report.charts import draw_clocks, draw_lines
 from coordinator.report.family import Family
 from coordinator.report.section import Section, Table
+from lambdas.stages import find_stage
 from mycelium.errors import ChunkError, StoreError
 from mycelium.manifest import Manifest
-from mycelium.schema import Dataset, Selection, decode_chunk
+from mycelium.schema import Selection, decode_chunk
 from mycelium.store import RangeReader, Store
 
 MAX_CHUNKS = 16
@@ -107,7 +108,7 @@ def _count_each(family: Family, store: Store) -> Iterator[dict[str, object]]:
 
 
 def _read_chunks(store: Store, manifest: Manifest, stage: str) -> Iterator[pa.Table]:
-    dataset = _first_written(stage)
+    dataset = find_stage(stage).writes[0]
     refs = manifest.chunks(dataset.name)
     for chunk_id in sorted(refs)[:MAX_CHUNKS]:
         ref = refs[chunk_id]
@@ -116,9 +117,3 @@ def _read_chunks(store: Store, manifest: Manifest, stage: str) -> Iterator[pa.Ta
                 yield decode_chunk(cast("IO[bytes]", reader), dataset, Selection())[0]
         except (ChunkError, StoreError):  # a page without this chunk's points is still a page
             continue
-
-
-def _first_written(stage: str) -> Dataset:
-    from lambdas.stages import find_stage  # noqa: PLC0415 - only the stages that have run
-
-    return find_stage(stage).writes[0]

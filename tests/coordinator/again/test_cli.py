@@ -96,3 +96,13 @@ def test_a_bound_on_failures_is_checked_before_anything_runs(
     assert code == 1
     assert "the run gave up: 1 chunks failed, and --max-failures bears 0" in err
     assert len(list(store.list("steps/"))) == 1
+
+
+@pytest.mark.usefixtures("store", "aws")
+@pytest.mark.parametrize("words", [("retry", "iaf/x"), ("run-stage", "steps"), ("run-pipeline", "--to", "steps")])
+def test_without_a_store_the_cloud_s_is_the_deployment_s_bucket_for_every_command(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = call(capsys, *words, "--executor", "lambda")
+    assert code == 2
+    assert "no deployment 'mycelium'" in err

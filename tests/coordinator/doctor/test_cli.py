@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
+import boto3
 import pytest
 
 from coordinator.cli import coordinator
 from mycelium.command import call_command
+from mycelium.deployment import DEFAULT_DEPLOYMENT, bucket_parameter, version_parameter
 
 KEY, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 
@@ -16,6 +18,8 @@ def there(aws: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine with credentials, and a folder for a store."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    published = [bucket_parameter(DEFAULT_DEPLOYMENT), version_parameter(DEFAULT_DEPLOYMENT)]
+    boto3.client("ssm").delete_parameters(Names=published)  # another test's, of the same cloud
     monkeypatch.chdir(tmp_path)
     (tmp_path / "store").mkdir()
     return tmp_path

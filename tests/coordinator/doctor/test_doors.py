@@ -40,11 +40,11 @@ def test_room_is_measured_where_a_folder_would_be_made(tmp_path: Path) -> None:
 
 
 def test_the_identity_is_an_arn(aws: str) -> None:
-    assert ask_identity("mycelium").startswith("arn:aws:")
+    assert ask_identity().startswith("arn:aws:")
 
 
 def test_an_endpoint_that_is_not_there_is_one_line(aws: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(DeploymentError, match="can't be reached"):
-        ask_identity("mycelium")
+        ask_identity()

@@ -6,7 +6,7 @@ import pytest
 
 from coordinator.cli import coordinator
 from mycelium.command import call_command
-from mycelium.fleet import MAX_TRIES, Claim, Job, ShardMark, WorkerStatus, job_key, list_records, put_record
+from mycelium.fleet.records import MAX_TRIES, Claim, Job, ShardMark, WorkerStatus, job_key, list_records, put_record
 from mycelium.schema import Provenance
 from mycelium.store import LocalStore, S3Store
 from tests.coordinator.fleet.conftest import Deployed, build_problems

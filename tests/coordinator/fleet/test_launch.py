@@ -8,7 +8,7 @@ from coordinator.fleet.launch import check_model, fill_queue, find_missing, make
 from coordinator.fleet.plan import FleetPlan, plan_fleet
 from coordinator.fleet.queue import FleetQueue
 from mycelium.errors import UserInputError
-from mycelium.fleet import Claim, Job, job_key, put_record, read_job, read_record
+from mycelium.fleet.records import Claim, Job, job_key, put_record, read_job, read_record
 from mycelium.schema import Provenance
 from mycelium.store import S3Store
 from tests.coordinator.fleet.conftest import build_problems

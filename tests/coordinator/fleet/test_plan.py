@@ -8,9 +8,9 @@ import pytest
 from coordinator.fleet.plan import Allocation, FleetPlan, measure_rate, plan_fleet, weigh_problems
 from mycelium.datasets import IAF, TOKENS
 from mycelium.errors import ChunkDamagedError
+from mycelium.fleet.shards import Shard
 from mycelium.manifest import write_manifest
 from mycelium.schema import Provenance
-from mycelium.shard import Shard
 from mycelium.store import MemoryStore, Store
 from tests.builders import build_run, make_iaf
 from tests.coordinator.fleet.conftest import build_problems

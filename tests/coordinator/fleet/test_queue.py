@@ -5,7 +5,7 @@ import pytest
 from coordinator.fleet.places import Places
 from coordinator.fleet.queue import Counts, FleetQueue, open_queue
 from mycelium.errors import DeploymentError
-from mycelium.fleet import ShardCall
+from mycelium.fleet.records import ShardCall
 
 CALLS = [ShardCall("math-0123456789ab", i, i * 10, i * 10 + 9) for i in range(23)]
 

@@ -7,7 +7,7 @@ from coordinator.fleet.plan import plan_fleet
 from coordinator.fleet.queue import FleetQueue
 from coordinator.fleet.status import find_job, look_at_fleet
 from mycelium.errors import UnknownRunError
-from mycelium.fleet import Claim, Job, ShardMark, WorkerStatus, job_key, put_record
+from mycelium.fleet.records import Claim, Job, ShardMark, WorkerStatus, job_key, put_record
 from mycelium.schema import Provenance
 from mycelium.store import S3Store
 from tests.coordinator.fleet.conftest import build_problems

@@ -45,7 +45,7 @@ def _deployed(monkeypatch: pytest.MonkeyPatch) -> None:
         stub.add_response(action, answer, given)
         stub.activate()
     monkeypatch.setattr("coordinator.deployment.find_deployment", lambda _name, _stage: found)
-    monkeypatch.setattr("coordinator.deployment.make_client", lambda name, _region: clients[name])
+    monkeypatch.setattr("mycelium.aws.make_client", lambda name, _region: clients[name])
 
 
 ASKED = ("logGroupName", "filterPattern", "startTime", "endTime")

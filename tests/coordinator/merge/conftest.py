@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from mycelium.datasets import IAF, PROBLEMS, TOKENS
-from mycelium.fleet import outcome_key, put_record
+from mycelium.fleet.records import outcome_key, put_record
 from mycelium.manifest import Manifest, ObjectRef, Outcome, digest
 from mycelium.schema import Dataset, Header, Provenance, chunk_key, encode_chunk, head_column
 from mycelium.store import MemoryStore

@@ -4,7 +4,7 @@ import pytest
 
 from coordinator.merge.claims import find_claim
 from mycelium.errors import ChunkDamagedError, UnknownRunError
-from mycelium.fleet import Claim, put_record
+from mycelium.fleet.records import Claim, put_record
 from tests.coordinator.merge.conftest import RUN, TAUGHT, Written
 
 

@@ -4,15 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from coordinator.cli import coordinator
 from coordinator.merge.whole import merge_run
-from mycelium.command import call_command
 from mycelium.datasets import IAF, TOKENS
 from mycelium.errors import ObjectNotFoundError, UnknownRunError
-from mycelium.fleet import Claim, put_record
+from mycelium.fleet.records import Claim, put_record
 from mycelium.manifest import digest, find_run, read_manifest
 from mycelium.schema import Provenance
-from mycelium.store import LocalStore
 from tests.coordinator.merge.conftest import RUN, TAUGHT, Written, ids_of, of
 
 OTHER = Provenance("math", "MATH", "another@0123456789ab")
@@ -130,23 +127,3 @@ def test_the_claim_of_the_first_worker_is_what_the_run_is(written: Written) -> N
 def test_no_such_run_is_said(written: Written) -> None:
     with pytest.raises(UnknownRunError, match="no run 'gsm8k'"):
         merge_run(written.store, "gsm8k", quiet=True)
-
-
-def test_the_command_exits_with_1_where_something_is_missing(
-    written: Written, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
-) -> None:
-    store = LocalStore(tmp_path_factory.mktemp("store"))
-    for info in written.store.list(""):
-        store.put(info.key, written.store.get(info.key))
-    words = ["merge", RUN, "--store", store.uri, "--quiet"]
-    assert call_command(coordinator, "coordinator", words) == 0
-    out, _ = capsys.readouterr()
-    assert f"{RUN}: 12 problems in 4 chunks, whole and of one kind" in out
-    assert "1 chunks had no record" in out
-    store.delete(f"iaf/{RUN}/00000.parquet")
-    assert call_command(coordinator, "coordinator", words) == 1
-    out, err = capsys.readouterr()
-    assert "iaf lacks problems 0 to 2 (1 chunks)" in err
-    assert f"{RUN} is not whole; no manifest was written" in err
-    assert call_command(coordinator, "coordinator", ["merge", "none", "--store", store.uri]) == 2
-    assert capsys.readouterr().err.startswith("error: no run 'none'")

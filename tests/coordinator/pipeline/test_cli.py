@@ -61,7 +61,7 @@ def test_a_damaged_chunk_holds_up_what_reads_it(store: LocalStore, capsys: pytes
     code, out, err = call(capsys, "--to", "labels", "--max-workers", "1", "--quiet")
     assert code == 1
     assert "not run: labels, since steps has 1 failed chunks" in err
-    assert "names its failed chunks" in out
+    assert "names its failed chunks" in err
 
 
 @pytest.mark.usefixtures("store")

@@ -41,6 +41,8 @@ def test_the_page_lies_where_it_says(
         (("iaf/gsm8j",), "did you mean iaf/gsm8k?"),
         (("--out", "/no/such/folder/x.html"), "can't be written"),
         (("--out", "."), "is a directory"),
+        (("--serve", "--out", "x.html"), "--serve writes no file"),
+        (("--port", "8000"), "give --serve, too"),
     ],
 )
 def test_a_mistake_is_one_line(

@@ -11,7 +11,7 @@ from mycelium.datasets import IAF, PROBLEMS
 from mycelium.errors import ChunkDamagedError, UserInputError
 from mycelium.fit import put_artifact
 from mycelium.manifest import INGEST, list_volumes, read_manifest, write_manifest
-from mycelium.store import LocalStore, MemoryStore
+from mycelium.store import LocalStore, MemoryStore, PutMode
 from tests.builders import BuiltRun, build_run, make_computing_problems, make_iaf
 
 
@@ -42,6 +42,33 @@ def test_a_run_arrives_with_all_that_it_was_made_of(store: MemoryStore, built: B
     ]
     again = carry_runs(store, target, runs, lambda _: None)
     assert (again.n_copied, again.n_found, again.size) == (0, 4, 0)
+
+
+def test_a_run_is_never_seen_before_what_it_was_made_of(store: MemoryStore, built: BuiltRun) -> None:
+    """Killed between two manifests, the target has problems and no signals of them; never the other way round."""
+    target, written = MemoryStore(), []
+
+    class Watched(MemoryStore):
+        def put(self, key: str, data: bytes, mode: PutMode = "create") -> None:
+            written.append(key)
+            target.put(key, data, mode)
+
+    runs = find_ancestry(store, built.manifest, with_inputs=True)
+    carry_runs(store, Watched(), runs, lambda _: None)
+    assert written[-2:] == ["manifests/problems/gsm8k-000000000001.json", "manifests/iaf/gsm8k-000000000002.json"]
+    assert not any(key.startswith("manifests/") for key in written[:-2])
+
+
+def test_a_run_that_was_finished_there_stays_finished(store: MemoryStore, built: BuiltRun) -> None:
+    target = MemoryStore()
+    carry_runs(store, target, [built.manifest], lambda _: None)
+    begun = replace(built.manifest, complete=False, outcomes=built.manifest.outcomes[:1])
+    write_manifest(store, begun, (IAF,))
+    carry_runs(store, target, [begun], lambda _: None)
+    assert read_manifest(target, "iaf", begun.run_id) == built.manifest
+    write_manifest(target, begun, (IAF,))
+    carry_runs(store, target, [built.manifest], lambda _: None)
+    assert read_manifest(target, "iaf", begun.run_id).complete
 
 
 def test_a_run_in_volumes_arrives_with_them(

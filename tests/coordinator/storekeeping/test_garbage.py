@@ -7,6 +7,7 @@ import pytest
 import mycelium.manifest
 from coordinator.storekeeping.garbage import delete_litter, find_litter
 from mycelium.datasets import IAF
+from mycelium.errors import ChunkDamagedError
 from mycelium.manifest import ObjectRef, digest, list_volumes, read_manifest, write_manifest
 from mycelium.store import MemoryStore
 from tests.builders import build_run, make_iaf
@@ -51,6 +52,10 @@ def store(clock: Clock) -> MemoryStore:
         "rejects/gsm8k-000000000003/00000.jsonl",
         "holiday/photos/1.parquet",
         "iaf/readme.txt",
+        "iaf/holiday/00000.parquet",  # somebody else's, though among our datasets
+        "iaf/gsm8k-000000000003/notes.txt",
+        "iaf/gsm8k-000000000003/old/00000.parquet",
+        "work/notes/todo.txt",
     ):
         store.put(key, b"12345")
     return store
@@ -69,6 +74,21 @@ def test_what_nothing_needs_is_found(store: MemoryStore, clock: Clock) -> None:
         "work/gsm8k-000000000001": ("its run is finished", 1),
         "fits/gsm8k-000000000001": ("its run is finished", 1),
     }
+
+
+@pytest.mark.parametrize("harm", ["renamed", "cut", "empty"])
+def test_a_run_whose_manifest_was_spoilt_is_not_taken_for_one_that_was_cut_off(
+    store: MemoryStore, clock: Clock, harm: str
+) -> None:
+    """Its chunks are all there is of it; nothing is deleted, and the manifest is named."""
+    clock.now_s = 2 * HOUR
+    key = "manifests/iaf/gsm8k-000000000001.json"
+    data = store.get(key)
+    store.delete(key)
+    spoilt = "manifests/iaf/my-best-run.json"
+    store.put(spoilt, {"renamed": data, "cut": data[:-9], "empty": b""}[harm])
+    with pytest.raises(ChunkDamagedError, match=rf"{spoilt} .*; put that right first"):
+        list(find_litter(store, KNOWN, HOUR, clock))
 
 
 def test_what_was_made_of_a_runs_last_part_is_needed(store: MemoryStore, clock: Clock) -> None:

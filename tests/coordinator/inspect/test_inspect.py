@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from coordinator.inspect import inspect_uri
+from coordinator.inspect.inspect import inspect_uri
 from mycelium.datasets import PROBLEMS
 from mycelium.errors import ObjectNotFoundError
 from mycelium.store import LocalStore, MemoryStore, Store
@@ -99,7 +99,8 @@ def grow_by_looking(folder: Path, key: str) -> int:
     """
     pq.write_table(pa.table({"x": [1.0]}), folder / "small.parquet")
     code = (
-        "import resource, sys\nfrom coordinator.inspect import inspect_uri\nfrom mycelium.store import LocalStore\n"
+        "import resource, sys\nfrom coordinator.inspect.inspect import inspect_uri\n"
+        "from mycelium.store import LocalStore\n"
         "store = LocalStore(sys.argv[1])\ninspect_uri(store, 'small.parquet')\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\ninspect_uri(store, sys.argv[2])\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
@@ -117,3 +118,9 @@ def test_a_file_without_rows_is_shown() -> None:
     store = MemoryStore()
     store.put("x.parquet", sink.getvalue())
     assert inspect_uri(store, "x.parquet").lines[0].startswith("0 rows")
+
+
+def test_a_name_that_others_gave_moves_no_cursor(tmp_path: Path) -> None:
+    (tmp_path / "a\x1b]0;title\x07.txt").write_text("x")
+    look = inspect_uri(LocalStore(tmp_path), "")
+    assert look.lines[0].endswith("a\N{REPLACEMENT CHARACTER}]0;title\N{REPLACEMENT CHARACTER}.txt")

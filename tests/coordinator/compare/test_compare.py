@@ -1,7 +1,5 @@
 """Two runs of templates beside each other."""
 
-import json
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
@@ -11,37 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.cli import coordinator
-from coordinator.compare import Change, compare_runs, match_templates, tell_changes
-from coordinator.executors.local import LocalExecutor
-from lambdas.stages.templates import STAGE
-from mycelium.command import call_command
+from coordinator.compare.compare import Change, compare_runs, match_templates, tell_changes
 from mycelium.errors import UserInputError, WrongDatasetError
 from mycelium.manifest import Manifest
-from mycelium.plan import plan_run
-from mycelium.run import run_plan
 from mycelium.schema import Provenance
 from mycelium.store import LocalStore, Store
-from mycelium.templates.params import TemplatesParams
-from tests.mycelium.templates.world import PARAMS, Tables, build_world, make_chunk
-
-CHUNKS = [make_chunk(i) for i in range(6)]
-
-
-def run(store: Store, chunks: Sequence[Tables], name: str, params: TemplatesParams = PARAMS) -> Manifest:
-    runs = build_world(store, chunks, name)
-    plan = plan_run(store, store, STAGE, params, list(runs.values()))
-    return run_plan(store, plan, LocalExecutor(1), quiet=True)
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> LocalStore:
-    """A store with a run over all, one over a part, and one with fewer templates."""
-    made = LocalStore(tmp_path_factory.mktemp("runs"))
-    run(made, CHUNKS, "whole")
-    run(made, CHUNKS[:5], "part")
-    run(made, CHUNKS, "coarse", replace(PARAMS, k=3))
-    return made
+from tests.coordinator.compare.conftest import run
+from tests.mycelium.templates.world import make_chunk
 
 
 def manifests(store: Store, *names: str) -> list[Manifest]:
@@ -122,37 +96,3 @@ def test_what_cannot_be_compared_is_refused(store: LocalStore, tmp_path: Path) -
     other = run(store, [make_chunk(70 + i) for i in range(5)], "elsewhere")
     with pytest.raises(UserInputError, match="have no step in common"):
         compare_runs(store, whole, other)
-
-
-def test_the_command_prints_tables_or_json(store: LocalStore, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["compare", "part", "whole", "--store", store.uri]
-    assert call_command(coordinator, "coordinator", words) == 0
-    told = capsys.readouterr().out
-    assert "240 steps in both; adjusted mutual information" in told
-    assert "goes on" in told
-    assert call_command(coordinator, "coordinator", [*words, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["common"] == 240
-    assert found["matches"][0]["first_name"] in {"add", "binomial", "div", "mul", "sub"}
-
-
-def test_templates_of_another_run_are_applied_from_the_command_line(
-    store: LocalStore, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = [
-        "run-stage",
-        "templates",
-        "--store",
-        store.uri,
-        "--quiet",
-        "--json",
-        "--max-workers",
-        "1",
-        "--min-size",
-        "10",
-    ]
-    words += ["--input", "part", "--fit-of", "whole"]
-    assert call_command(coordinator, "coordinator", words) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["result"]["fit"][0]["steps"] == 288
-    assert sum(row["steps"] for row in told["result"]["templates"]) == 240

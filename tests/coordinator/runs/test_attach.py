@@ -10,9 +10,9 @@ import boto3
 import msgspec
 import pytest
 
-from coordinator.attach import attach_run, look_at_run
 from coordinator.deployment import Deployment
 from coordinator.executors.step_functions import read_record, work_key
+from coordinator.runs.attach import attach_run, look_at_run
 from lambdas.stages import find_stage
 from mycelium.deployment import function_parameter
 from mycelium.errors import UnknownRunError, UserInputError

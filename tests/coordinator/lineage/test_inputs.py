@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from coordinator.lineage import find_fit, find_inputs
+from coordinator.lineage.inputs import find_fit, find_inputs
 from lambdas.stages.heartbeat import STAGE as HEARTBEAT
 from lambdas.stages.labels import LABELS
 from lambdas.stages.templates import STAGE

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from coordinator.ancestry import Look, look_into, walk_back
+from coordinator.lineage.walk import Look, look_into, walk_back
 from lambdas.stages import find_stage, stage_names
-from mycelium.datasets import PROBLEMS
+from mycelium.datasets import GPU_WRITTEN, PROBLEMS
 from mycelium.errors import UnknownRunError, UserInputError
-from mycelium.fleet import WRITTEN
+from mycelium.hint import say_command
 from mycelium.manifest import Manifest, ObjectRef, find_run, latest_run, list_runs, read_manifest
 from mycelium.schema import Dataset
 from mycelium.stage import Stage
@@ -49,7 +49,7 @@ def find_datasets(store: Store) -> set[str]:
     """Return the names of all datasets: those that something here writes, and those that the store has runs of."""
     stages = [find_stage(name) for name in stage_names()]
     written = {dataset.name for stage in stages for dataset in (*stage.writes, *filter(None, [stage.gathers]))}
-    return written | WRITTEN.keys() | {PROBLEMS.name} | {dataset for dataset, _ in list_runs(store)}
+    return written | GPU_WRITTEN.keys() | {PROBLEMS.name} | {dataset for dataset, _ in list_runs(store)}
 
 
 def find_fit(store: Store, stage: Stage[Any], reference: str) -> ObjectRef:
@@ -104,7 +104,7 @@ def _written(manifest: Manifest) -> set[str]:
 
 
 def _what_makes(stage: Stage[Any]) -> str:
-    return f"`python -m coordinator run-pipeline --to {stage.name}` makes what is missing"
+    return f"`{say_command(f'coordinator run-pipeline --to {stage.name}')}` makes what is missing"
 
 
 def _agrees(one: Lineage, other: Lineage) -> bool:

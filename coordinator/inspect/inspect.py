@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mycelium.errors import ChunkDamagedError, ObjectNotFoundError
+from mycelium.printable import make_printable
 from mycelium.schema import HEADER_KEY, read_header, reading_parquet
 from mycelium.store import ObjectInfo, RangeReader, Store
 
@@ -64,7 +65,7 @@ def _look_at_prefix(store: Store, prefix: str, first: ObjectInfo, rest: Iterator
         size += info.size
         if seen < MAX_LISTED:
             seen += 1
-            lines.append(f"{info.size:>14,}  {info.key}")
+            lines.append(f"{info.size:>14,}  {make_printable(info.key)}")
     more = " or more" if count == MAX_COUNTED else ""
     if count > seen:
         lines.append(f"{'…':>14}  and {count - seen:,}{more} others")

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.ancestry import look_into, walk_back
+from coordinator.lineage.walk import look_into, walk_back
 from mycelium.datasets import IAF
 from mycelium.manifest import Manifest, write_manifest
 from mycelium.store import MemoryStore

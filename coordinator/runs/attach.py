@@ -4,13 +4,15 @@ from dataclasses import dataclass
 
 import msgspec
 
-from coordinator.deployment import find_deployment, make_client, saying_what_is_wrong
+from coordinator.deployment import find_deployment
 from coordinator.executors.aws_lambda import MAX_CONCURRENCY
-from coordinator.executors.choose import make_lambda_executor, make_step_functions_executor
+from coordinator.executors.deployed import make_lambda_executor, make_step_functions_executor
 from coordinator.executors.step_functions import RunRecord, describe_execution, read_record
 from lambdas.stages import find_stage
+from mycelium.aws import calling_aws, make_client
 from mycelium.errors import UnknownRunError
 from mycelium.events import Observer
+from mycelium.hint import say_command
 from mycelium.manifest import Manifest, find_run
 from mycelium.plan import plan_run
 from mycelium.run import run_plan
@@ -44,7 +46,7 @@ def look_at_run(store: Store, run_id: str) -> RunLook | None:
     """
     if not run_id or (record := read_record(store, run_id)) is None:
         return None
-    with saying_what_is_wrong(record.deployment):
+    with calling_aws(f"deployment {record.deployment!r}"):
         state = describe_execution(make_client("stepfunctions", record.region), record.execution)
     dataset = find_stage(record.stage).writes[-1]
     n_written = sum(1 for _ in store.list(f"{dataset.name}/{run_id}/"))
@@ -71,7 +73,7 @@ def attach_run(
     if record is None:
         raise UnknownRunError(
             f"no state machine was started for run {run_id} in {store.uri} (deployment {deployment!r}): "
-            f"`python -m coordinator run-stage STAGE --executor step-functions` starts one"
+            f"`{say_command('coordinator run-stage STAGE --executor step-functions')}` starts one"
         )
     stage = find_stage(record.stage)
     params = msgspec.convert(record.params, type(stage.params))

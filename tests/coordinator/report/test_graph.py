@@ -4,7 +4,7 @@ import re
 from itertools import combinations
 
 from coordinator.report.family import find_family
-from coordinator.report.lineage import HEIGHT, WIDTH, draw_lineage
+from coordinator.report.graph import HEIGHT, WIDTH, draw_lineage
 from mycelium.store import MemoryStore
 from tests.coordinator.report.relatives import write_all, write_run
 

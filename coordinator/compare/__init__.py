@@ -1,0 +1,1 @@
+"""The templates of two runs, side by side."""

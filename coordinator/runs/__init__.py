@@ -1,0 +1,1 @@
+"""Runs: which there are, how one stands, and coming back to one."""

@@ -1,0 +1,1 @@
+"""Stages: which there are, and running one."""
