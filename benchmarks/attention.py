@@ -1,6 +1,6 @@
 """Every signal of every head beside the plain forward pass, and beside the naive way, on one CUDA device.
 
-    python -m benchmarks.attention [--rounds 7]
+    python -m benchmarks.attention [--rounds 7] [--out DIR]
 
 A random model of Qwen2-7B's geometry (28 layers, 28 heads, 4 key-value heads of 128, bfloat16) reads random tokens, of
 which the first quarter is the prompt. The ways take turns, each from fresh inputs; times are CUDA's own, medians;
@@ -14,14 +14,16 @@ rate of the special-function units. Both are counted of the visible half only.
 
 import argparse
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+import transformers
 from transformers import AttentionInterface, Qwen2Config, Qwen2Model
 
-from benchmarks.measure import describe_machine
+from benchmarks.record import add_out, begin
+from benchmarks.result import Column, Figure, Table
 from gpu_workers.attention import ROW_SIGNALS, SIGNALS, Recorder, attend, install, observe
 from gpu_workers.attention.blocked import Scores, read_blocked
 from mycelium.signals.connectivity import effective_sources
@@ -31,6 +33,9 @@ from mycelium.signals.received import received_attention
 
 SHAPES = [(1, 4096), (1, 2048), (8, 2048), (1, 600), (8, 600), (32, 600)]
 LAYERS, HEADS, GROUPS, WIDTH = 28, 28, 4, 128
+KEPT = ("plain", "naive", "fused")
+AT_MOST = {(8, 600): 1.05, (32, 600): 1.05, (1, 2048): 1.10, (8, 2048): 1.10, (1, 4096): 1.10}
+"""What the fused pass may take, over the plain one."""
 ONE_PASS = (*ROW_SIGNALS, "received")
 LOOKED_AT = (0, 13, 27)
 TENSOR_RATE, EXPONENTIALS_PER_CLOCK, CLOCK = 790e12, 16, 1.98e9
@@ -177,41 +182,122 @@ def limit_ms(b: int, s: int) -> tuple[float, float]:
     return 2e3 * WIDTH * pairs / TENSOR_RATE, 1e3 * pairs / (EXPONENTIALS_PER_CLOCK * CLOCK * units)
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found of one shape: the ways with their times, and the largest errors."""
+
+    b: int
+    s: int
+    ways: dict[str, Way]
+    errors: dict[str, float]
+
+    @property
+    def name(self) -> str:
+        """Problems and tokens of each."""
+        return f"{self.b} × {self.s}"
+
+    def ms(self, way: str) -> tuple[float, ...]:
+        """Milliseconds, round by round."""
+        return tuple(self.ways[way].ms)
+
+    def ratio(self, way: str) -> tuple[float, ...]:
+        """Time over that of the plain pass of the same round."""
+        return tuple(ours / plain for ours, plain in zip(self.ms(way), self.ms("plain"), strict=True))
+
+    def memory(self, way: str) -> float:
+        """Peak memory over that of the plain pass."""
+        return self.ways[way].mib / self.ways["plain"].mib
+
+
+def make_tables(found: Sequence[Found]) -> list[Table]:
+    """Return times, memory and errors, a line for each shape."""
+    shape = "tokens"
+    times = Table(
+        "Milliseconds of a forward pass; *fused* is IAF with and without the sink, entropy, connectivity and received "
+        "attention, *with JSD* the divergence between windows besides. The least that Q·Kᵀ and the exponentials "
+        "of one pass take is reckoned.",
+        (
+            *(Column(name, "ms") for name in ("plain sdpa", "naive, all kept", "IAF alone", "fused", "with JSD")),
+            Column("least", "ms"),
+            *(Column(f"{name} / plain", form=".3f") for name in ("naive", "fused")),
+        ),
+        tuple(
+            (
+                one.name,
+                *map(one.ms, one.ways),
+                sum(limit_ms(one.b, one.s)),
+                *(statistics.median(one.ratio(way)) for way in ("naive", "fused")),
+            )
+            for one in found
+        ),
+        name="times",
+        label=shape,
+    )
+    ratio = Column("fused / plain", form=".3f")
+    memory = Table(
+        "Peak memory above the model's.",
+        (*(Column(name, "MiB") for name in ("plain sdpa", "naive, all kept", "fused")), ratio),
+        tuple((one.name, *(one.ways[way].mib for way in KEPT), one.memory("fused")) for one in found),
+        name="memory",
+        label=shape,
+    )
+    errors = Table(
+        "Largest error of what is stored in float16, against float64 on the same queries and keys; connectivity and "
+        "received attention relative to max(1, value), entropy in nats, divergence in bits.",
+        tuple(Column(name, form=".1e") for name in SIGNALS),
+        tuple((one.name, *(one.errors[name] for name in SIGNALS)) for one in found),
+        name="errors",
+        label=shape,
+    )
+    return [times, memory, errors]
+
+
+def make_figures(found: Sequence[Found]) -> list[Figure]:
+    """Return what is quoted, beside what it is to be."""
+    figures = []
+    for one in found:
+        if (one.b, one.s) in AT_MOST:
+            what = f"every signal in one pass, {one.name} tokens, over the plain pass"
+            at_most = AT_MOST[one.b, one.s]
+            name = f"{one.b}x{one.s}"
+            figures.append(Figure(name, what, one.ratio("fused"), "", "naive", one.ratio("naive"), at_most, form=".3f"))
+    greatest = max(found, key=lambda one: one.memory("fused"))
+    most = {name: max(one.errors[name] for one in found) for name in SIGNALS}
+    return [
+        *figures,
+        Figure(
+            "memory", f"peak memory over the plain pass's, at most ({greatest.name})", greatest.memory("fused"), "",
+            "naive", greatest.memory("naive"), 1.1, form=".3f",
+        ),
+        Figure("iaf-error", "largest error of IAF", max(most["iaf"], most["iaf_without_sink"]), "", at_most=1e-3),
+        Figure("entropy-error", "largest error of entropy", most["entropy"], "nats", at_most=1e-2),
+    ]  # fmt: skip
+
+
 @torch.inference_mode()
 def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Measure and record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
+    add_out(parser)
     given = parser.parse_args()
+    recording = begin("attention", given.out)
     model = make_model()
-    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}; {describe_machine()}")
-    print("ms and MiB above the model; fused = IAF, IAF without sink, entropy, connectivity and received attention")
-    print(f"{'B×S':>8}  {'plain':>14}  {'naive, all kept':>22}  {'IAF':>8}  {'fused':>14}  {'× ms':>6} {'× MiB':>6}"
-          f"  {'JSD too':>14}  {'least QKᵀ + exp':>15}")  # fmt: skip
-    lines = []
+    found = []
     for b, s in SHAPES:
         install(model)
         ways = make_ways(model, b, s)
         time_ways(model, ways, given.rounds)
-        ms = {name: statistics.median(way.ms) for name, way in ways.items()}
-        mib = {name: way.mib for name, way in ways.items()}
-        product, exponentials = limit_ms(b, s)
-        print(
-            f"{b:>3}×{s:<4}  {ms['plain']:>7.2f} {mib['plain']:>6.0f}  {ms['naive']:>7.1f} {mib['naive']:>6.0f}"
-            f" {ms['naive'] / ms['plain']:>6.2f}  {ms['IAF'] / ms['plain']:>8.3f}  {ms['fused']:>7.2f}"
-            f" {mib['fused']:>6.0f}  {ms['fused'] / ms['plain']:>6.3f} {mib['fused'] / mib['plain']:>6.3f}"
-            f"  {ms['JSD too']:>7.2f} {ms['JSD too'] / ms['plain']:>6.3f}  {product:>7.2f} {exponentials:>7.2f}",
-            flush=True,
-        )
-        spread = {name: f"{min(way.ms):.2f}-{max(way.ms):.2f}" for name, way in ways.items()}
-        lines.append((b, s, measure_errors(model, b, s), spread))
-    print("\nlargest error of what is stored; connectivity and received relative to max(1, value)")
-    print(f"{'B×S':>8}  " + "  ".join(f"{name:>16}" for name in SIGNALS))
-    for b, s, errors, _ in lines:
-        print(f"{b:>3}×{s:<4}  " + "  ".join(f"{errors[name]:>16.1e}" for name in SIGNALS))
-    print("\nspread of the times, ms")
-    for b, s, _, spread in lines:
-        print(f"{b:>3}×{s:<4}  " + "; ".join(f"{name} {times}" for name, times in spread.items()))
+        found.append(Found(b, s, ways, measure_errors(model, b, s)))
+        ratio = statistics.median(found[-1].ratio("fused"))
+        print(f"{found[-1].name}: {ratio:.3f} of the plain pass's time", flush=True)
+    recording.save(
+        "Every signal of every head beside the plain forward pass",
+        make_tables(found),
+        make_figures(found),
+        (f"torch {torch.__version__}", f"transformers {transformers.__version__}"),
+        torch.cuda.get_device_name(),
+    )
 
 
 if __name__ == "__main__":

@@ -18,10 +18,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 import samples
+from benchmarks.record import add_out, begin
+from benchmarks.result import Cell, Column, Table
 from gpu_workers.extract import ExtractParams, extract_chunk
 from gpu_workers.teacher import load_teacher
 from mycelium.datasets import PROBLEMS
-from mycelium.fields import Problem, understand_row
+from mycelium.foreign.fields import Problem, understand_row
 from mycelium.schema import head_columns, trace_bounds
 from mycelium.signals.heartbeat import THRESHOLD, find_phases, is_at_least
 
@@ -69,10 +71,13 @@ def within_levels(counts: Counts, steps: Counts, levels: Counts) -> float:
 
 
 def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Measure and record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--min-run", type=int, default=5)
-    min_run = parser.parse_args().min_run
+    add_out(parser)
+    options = parser.parse_args()
+    min_run = options.min_run
+    recording = begin("beats", options.out)
     iaf, records = read_sample()
     steps = np.array([record["n_steps"] for record in records], np.float64)
     levels = np.array([record["level"] for record in records], np.float64)
@@ -90,17 +95,17 @@ def main() -> None:
                 counts = count(reading, traces[:-1], min_run)
                 where = f"layer {layer} {name}"
                 found[rule].append((correlate(counts, steps), within_levels(counts, steps, levels), where, counts))
-    print(f"200 problems, minimum run {min_run}; correlation with the true number of steps")
-    print(
-        f"{'':12} {'best head':>10} {'all heads':>10} {'best, within levels':>20}  mean beats by level of the best head"
-    )
+    rows: list[tuple[Cell, ...]] = []
     for rule, results in found.items():
         best = max(results, key=lambda result: result[0])
-        mean = np.mean([result[0] for result in results])
-        inside = max(result[1] for result in results)
-        print(f"{rule:12} {best[0]:10.2f} {mean:10.2f} {inside:20.2f}  {_by_level(best[3], levels)}  ({best[2]})")
-    print(f"{'tokens':12} {correlate(lengths, steps):10.2f} {'':10} {within_levels(lengths, steps, levels):20.2f}")
-    print(f"{'true steps':12} {'':42}  {_by_level(steps, levels)}")
+        mean, inside = float(np.mean([result[0] for result in results])), max(result[1] for result in results)
+        rows.append((f"{rule} ({best[2]})", best[0], mean, inside, _by_level(best[3], levels)))
+    rows.append(("tokens", correlate(lengths, steps), None, within_levels(lengths, steps, levels), ""))
+    rows.append(("true steps", None, None, None, _by_level(steps, levels)))
+    numbers = [Column(name, form=".2f") for name in ("best head", "all heads", "best, within levels")]
+    columns = (*numbers, Column("mean by level, best head"))
+    caption = f"{len(records)} problems, minimum run {min_run}; correlation with the true number of steps."
+    recording.save("Which rule for beats counts steps", [Table(caption, columns, tuple(rows), label="rule")])
 
 
 def _by_level(counts: Counts, levels: Counts) -> str:

@@ -1,4 +1,6 @@
-"""What a function weighs and what its cold start costs: `python -m benchmarks.cold_start`.
+"""What a function weighs and what its cold start costs.
+
+    python -m benchmarks.cold_start [--stages heartbeat …]
 
 For each function, and for what could be in its place, the size unzipped and zipped, and the CPU time and wall time of
 loading it in a fresh interpreter that sees its folder and the standard library only. boto3 is taken from this
@@ -8,8 +10,8 @@ The first line is the floor: numpy, zstandard and obstore, a Rust client of obje
 boto3.
 """
 
+import argparse
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -20,7 +22,8 @@ from pathlib import Path
 import boto3
 import uv
 
-from benchmarks.measure import describe_machine
+from benchmarks.record import add_out, begin
+from benchmarks.result import Column, Figure, Table
 from infra.cloud_stack import plan_reduce, plan_stage
 from infra.packaging import Target, build_asset
 from lambdas.stages import find_stage, stage_names
@@ -45,28 +48,28 @@ FLOOR = "import numpy, zstandard, obstore; obstore.store.S3Store('bucket', regio
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table."""
+    """One line of the table: sizes in MB, and milliseconds of each run."""
 
     what: str
-    unzipped_mb: float
-    zipped_mb: float
-    cpu_ms: float
-    wall_ms: float
+    unzipped_mb: float | None
+    zipped_mb: float | None
+    cpu_ms: tuple[float, ...]
+    wall_ms: tuple[float, ...]
 
 
-def measure(code: str, *folders: Path) -> tuple[float, float]:
-    """Return the median CPU and wall milliseconds of code in a fresh interpreter that sees these folders only."""
+def measure(code: str, *folders: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the CPU and wall milliseconds of code in fresh interpreters that see these folders only."""
     command = [sys.executable, "-I", "-S", "-B", "-c", MEASURE, code, *map(str, folders)]
     runs = []
     for _ in range(RUNS):
         asked = subprocess.run(command, capture_output=True, text=True, check=True, env=ENVIRONMENT)
         runs.append([float(word) * 1000 for word in asked.stdout.split()])
-    return statistics.median(run[1] for run in runs), statistics.median(run[0] for run in runs)
+    return tuple(run[1] for run in runs), tuple(run[0] for run in runs)
 
 
 def size_mb(folder: Path) -> float:
     """Return what a folder's files hold, MB."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / (1 << 20)
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 
 
 def put_beside(folder: Path) -> None:
@@ -83,12 +86,12 @@ def measure_function(name: str, requires: tuple[str, ...], stage: str, scratch: 
     folder = scratch / name
     with zipfile.ZipFile(asset.path) as archive:
         archive.extractall(folder)
-    load, zipped = LOAD.format(stage=stage), asset.path.stat().st_size / (1 << 20)
+    load, zipped = LOAD.format(stage=stage), asset.path.stat().st_size / 1e6
     rows = [Row(name, size_mb(folder), zipped, *measure(load, folder))]
-    rows.append(Row(f"{name} and its S3 client", 0, 0, *measure(f"{load}; {CLIENT}", folder, scratch / "beside")))
+    rows.append(Row(f"{name} and its S3 client", None, None, *measure(f"{load}; {CLIENT}", folder, scratch / "beside")))
     for cache in list(folder.rglob("__pycache__")):
         shutil.rmtree(cache)
-    rows.append(Row(f"{name} without bytecode", size_mb(folder), 0, *measure(load, folder)))
+    rows.append(Row(f"{name} without bytecode", size_mb(folder), None, *measure(load, folder)))
     return rows
 
 
@@ -98,25 +101,40 @@ def measure_floor(scratch: Path) -> Row:
     install = [uv.find_uv_bin(), "pip", "install", "--quiet", "--compile-bytecode", "--python", sys.executable]
     subprocess.run([*install, "--target", str(folder), "numpy", "zstandard", "obstore"], check=True)
     zipped = Path(shutil.make_archive(str(scratch / "floor"), "zip", folder))
-    return Row("numpy, zstandard, obstore", size_mb(folder), zipped.stat().st_size / (1 << 20), *measure(FLOOR, folder))
+    return Row("numpy, zstandard, obstore", size_mb(folder), zipped.stat().st_size / 1e6, *measure(FLOOR, folder))
 
 
 def main() -> None:
-    """Print the table."""
-    stages = [find_stage(name) for name in stage_names()]
+    """Measure and record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--stages", nargs="+", choices=stage_names(), default=stage_names())
+    add_out(parser)
+    options = parser.parse_args()
+    recording = begin("cold-start", options.out)
+    stages = [find_stage(name) for name in options.stages]
     with tempfile.TemporaryDirectory() as made:
         scratch = Path(made)
         put_beside(scratch / "beside")
-        rows = [measure_floor(scratch)]
+        floor = measure_floor(scratch)
+        rows = [floor]
         for stage in stages:
             rows += measure_function(stage.name, plan_stage(stage).requires, stage.name, scratch)
         plan = plan_reduce(stages)
         rows += measure_function(plan.name, plan.requires, stages[0].name, scratch)
-    print(f"median of {RUNS} runs on {describe_machine()}")
-    print(f"{'':34} {'unzipped MB':>11} {'zipped MB':>9} {'CPU ms':>7} {'wall ms':>7}")
-    for row in rows:
-        sizes = [f"{size:.1f}" if size else "" for size in (row.unzipped_mb, row.zipped_mb)]
-        print(f"{row.what:34} {sizes[0]:>11} {sizes[1]:>9} {row.cpu_ms:7.0f} {row.wall_ms:7.0f}")
+    columns = (
+        Column("unzipped", "MB", ".1f"),
+        Column("zipped", "MB", ".1f"),
+        Column("of a processor", "ms", ".0f"),
+        Column("loading", "ms", ".0f"),
+    )
+    cells = tuple((row.what, row.unzipped_mb, row.zipped_mb, row.cpu_ms, row.wall_ms) for row in rows)
+    caption = f"Fresh interpreters, {RUNS} of each; the first line is what there is without pyarrow and boto3."
+    figures = [
+        Figure(f"{row.what}", f"loading the function `{row.what}`", row.wall_ms, "ms", floor.what, floor.wall_ms)
+        for row in rows[1::3]
+    ]
+    table = Table(caption, columns, cells, label="function", base=floor.what, by="loading")
+    recording.save("What a function weighs, and what loading it takes", [table], figures)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ import argparse
 import heapq
 import statistics
 import tempfile
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +24,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.heartbeat import PROBLEMS, write_run
-from benchmarks.measure import describe_machine
+from benchmarks.record import ROOT, add_out, begin
+from benchmarks.result import Cell, Column, Figure, Table
 from coordinator.cost.estimate import expect_local, predict_seconds
 from coordinator.cost.evidence import Evidence, read_history
 from coordinator.cost.limit import ENOUGH, CostLimit
@@ -34,7 +34,7 @@ from coordinator.executors.local import LocalExecutor, count_cores
 from coordinator.ingest.ingest import IngestParams, ingest_files
 from coordinator.pipeline.given import cut_manifest
 from lambdas.stages import find_stage
-from mycelium.fields import parse_field_options
+from mycelium.foreign.fields import parse_field_options
 from mycelium.manifest import Manifest, Outcome
 from mycelium.plan import plan_run
 from mycelium.run import run_plan
@@ -196,73 +196,80 @@ def deal_out(costs: Sequence[float], limit: float, dearest: float) -> tuple[Held
     return held, goes
 
 
-def tell_limits() -> None:
-    """Print what each way of holding a run to a limit does with the same tasks."""
+def hold_to_limits() -> Table:
+    """Return what each way of holding a run to a limit does with the same tasks."""
     rng = np.random.default_rng(0)
     costs = rng.lognormal(0.0, 0.5, N_TASKS).tolist()
     dearest, total = max(rng.lognormal(0.0, 0.5, 200).tolist()), sum(costs)
     free = _fly(costs, lambda _landed, _flying: True)
-    print(
-        f"\nLimits: {N_TASKS:,} tasks, {MAX_IN_FLIGHT:,} in flight, lognormal costs, {total:,.0f} together; simulated"
-    )
-    print(f"{'limit':>7} {'way':36} {'done':>7} {'billed / limit':>15} {'wall / unlimited':>17} {'goes':>5}")
+    rows: list[tuple[Cell, ...]] = []
     for share in (0.5, 0.9, 1.0, 1.1, 5.0):
         limit = share * total
         dealt, goes = deal_out(costs, limit, dearest)
-        ways = (
-            ("stop when what landed is beyond it", stop_by_sight(costs, limit), ""),
-            ("reserve the dearest for what flies", reserve(costs, limit, dearest), ""),
+        ways: tuple[tuple[str, Held, int | None], ...] = (
+            ("stop when what landed is beyond it", stop_by_sight(costs, limit), None),
+            ("reserve the dearest for what flies", reserve(costs, limit, dearest), None),
             ("deal out what is paid for, and wait", dealt, goes),
         )
         for way, held, in_goes in ways:
-            print(
-                f"{share:7.0%} {way:36} {held.done / N_TASKS:7.1%} {held.billed / limit:15.1%} "
-                f"{held.wall_s / free.wall_s:17.2f} {in_goes:>5}"
-            )
-
-
-def tell(found: Sequence[Foretold]) -> None:
-    """Print each run's errors, and the medians."""
-    print(f"\nSeconds foretold and taken\n{describe_machine()}")
-    print(
-        f"{'stage':10} {'next data':22} {'foretold s (10 to 90 %)':>26} {'taken':>7} {'error':>7} {'by byte':>8}",
-        end="",
+            shares = (100 * held.done / N_TASKS, 100 * held.billed / limit)
+            rows.append((way, 100 * share, *shares, held.wall_s / free.wall_s, in_goes))
+    columns = (
+        Column("limit, of the total", "%", ".0f"),
+        Column("done", "%", ".1f"),
+        Column("billed, of the limit", "%", ".1f"),
+        Column("time, over that without limit", form=".2f"),
+        Column("goes"),
     )
-    print(f" {'by problem':>11} {'wall foretold':>14} {'taken':>7} {'error':>7}")
-    errors: dict[str, list[float]] = defaultdict(list)
+    caption = f"Simulated: {N_TASKS:,} tasks, {MAX_IN_FLIGHT:,} in flight, log-normal costs."
+    return Table(caption, columns, tuple(rows), "limits", "way")
+
+
+ERRORS: dict[str, Callable[[Foretold], float]] = {
+    "tasks' seconds, by the line": lambda one: one.likely_s / one.task_s - 1,
+    "the same by seconds for each byte": lambda one: one.by_byte_s / one.task_s - 1,
+    "the same by seconds for each problem": lambda one: one.by_problem_s / one.task_s - 1,
+    "wall time": lambda one: one.wall_likely_s / one.wall_s - 1,
+}
+
+
+def tabulate(found: Sequence[Foretold]) -> tuple[list[Table], list[Figure]]:
+    """Return each run's errors, and the medians."""
+    runs: list[tuple[Cell, ...]] = []
     for one in found:
-        each = {
-            "by line": one.likely_s / one.task_s - 1,
-            "by byte": one.by_byte_s / one.task_s - 1,
-            "by problem": one.by_problem_s / one.task_s - 1,
-            "wall": one.wall_likely_s / one.wall_s - 1,
-        }
-        for way, error in each.items():
-            errors[way].append(abs(error))
         span = f"{one.likely_s:.2f} ({one.low_s:.2f} to {one.high_s:.2f})"
-        print(
-            f"{one.stage:10} {one.data:22} {span:>26} {one.task_s:7.2f} {each['by line']:7.0%} {each['by byte']:8.0%} "
-            f"{each['by problem']:11.0%} {one.wall_likely_s:14.2f} {one.wall_s:7.2f} {each['wall']:7.0%}"
-        )
-    print(f"\nmedian error of {len(found)}: ", end="")
-    print(
-        ", ".join(
-            f"{way} {statistics.median(values):.0%} (at most {max(values):.0%})" for way, values in errors.items()
-        )
-    )
+        errors = (f"{100 * error(one):+.0f} %".replace("-", "−") for error in ERRORS.values())
+        runs.append((one.stage, one.data, span, one.task_s, one.wall_likely_s, one.wall_s, *errors))
+    of_runs = ("next data", "foretold, s (10 to 90 %)", "taken, s", "wall foretold, s", "taken so, s")
+    columns = tuple(map(Column, (*of_runs, "error", "by byte", "by problem", "of the wall")))
+    absolute = {name: [100 * abs(error(one)) for one in found] for name, error in ERRORS.items()}
+    rows = tuple((name, statistics.median(values), max(values)) for name, values in absolute.items())
+    asked = (Column("median error", "%", ".0f"), Column("largest", "%", ".0f"))
+    spread = f"{min(one.task_s for one in found):.1f} to {max(one.task_s for one in found):.1f} s"
     inside = sum(one.low_s <= one.task_s <= one.high_s for one in found)
-    print(f"within the interval: {inside} of {len(found)}")
+    caption = f"{len(found)} runs of {spread} of tasks each, of which {inside} fell within their interval of 80 %."
+    line = "tasks' seconds, by the line"
+    figures = [
+        Figure("inside", "runs within their interval of 80 %", 100 * inside / len(found), "%", form=".0f"),
+        Figure("line", "median error of tasks' seconds", statistics.median(absolute[line]), "%",
+               "seconds for each byte", statistics.median(absolute["the same by seconds for each byte"]), form=".0f"),
+        Figure("wall", "median error of the wall time", statistics.median(absolute["wall time"]), "%", form=".0f"),
+    ]  # fmt: skip
+    summary = Table(caption, asked, rows, "errors")
+    return [summary, Table("Each run.", columns, tuple(runs), "runs", "stage")], figures
 
 
 def main() -> None:
-    """Measure."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
+    """Measure and record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="+", default=["steps", "labels", "heartbeat", "limits"])
+    add_out(parser)
     asked = parser.parse_args()
-    if "limits" in asked.only:
-        tell_limits()
+    recording = begin("cost", asked.out)
+    tables = [hold_to_limits()] if "limits" in asked.only else []
+    figures: list[Figure] = []
     found: list[Foretold] = []
     for _ in range(asked.rounds):
         with tempfile.TemporaryDirectory() as folder:
@@ -272,7 +279,9 @@ def main() -> None:
             if "heartbeat" in asked.only:
                 found += run_signals(store)
     if found:
-        tell(found)
+        measured, figures = tabulate(found)
+        tables = [*measured, *tables]
+    recording.save("The estimate of a run, against what the run then took", tables, figures)
 
 
 if __name__ == "__main__":

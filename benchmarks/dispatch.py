@@ -10,7 +10,7 @@ chunks  seconds for 117 chunks of about 4 MB, Parquet with zstd, float16: read, 
         process. Peers make the same calls and no digests, parts, outcomes or manifest; ours also plans the run.
 
 Every way is a fresh process in every round, one way after the other; medians. What would take longer than the limit is
-left out, and a way whose first round took over a minute is measured once (¹). The frameworks get an environment of
+left out, and a way whose first round took over a minute is measured once. The frameworks get an environment of
 their own below .cache, made on the first run from the package index; one that can't be installed is named and left out.
 """
 
@@ -30,15 +30,16 @@ import pyarrow as pa
 
 from benchmarks.dispatch_peers import WAYS
 from benchmarks.heartbeat import OF, make_chunk
-from benchmarks.measure import describe_machine
+from benchmarks.peers import PeersError, find_environment, install
+from benchmarks.record import ROOT, add_out, begin
+from benchmarks.result import Cell, Column, Figure, Table
 from coordinator.executors.local import count_cores
 from mycelium.datasets import IAF
 from mycelium.manifest import Manifest, ObjectRef, Outcome, digest, write_manifest
 from mycelium.schema import Header, chunk_key, encode_chunk
-from mycelium.store import LocalStore
+from mycelium.store import LocalStore, Store
 
-ROOT = Path(__file__).parents[1]
-ENVIRONMENT = ROOT / ".cache" / "bench-dispatch"
+ENVIRONMENT = find_environment("dispatch")
 BASE = ("numpy", "pyarrow", "msgspec", "boto3", "array-api-compat")
 PACKAGES = {
     "joblib": ("joblib==1.6.0",),
@@ -55,6 +56,9 @@ SIZES = (117, 1000, 5850)
 N_CHUNKS, LAYERS = 117, 4
 RUN = "bench-000000000000"
 PROCESS_LIMIT_S = 900
+POOL = "ProcessPoolExecutor"
+MANY, NO_OP_MS, START_S, CHUNKS_RATIO = 1000, 0.05, 0.3, 1.2
+"""What is asked: of no-ops where there are so many, of the first task, of real chunks."""
 ONCE_S = 60.0
 """A way whose first round takes longer is not measured again: the fast ones are what rounds are for."""
 
@@ -82,26 +86,16 @@ class Found:
 
 def prepare(ways: list[str]) -> dict[str, str]:
     """Make the peers' environment as far as it is not there; return why a way can't be measured, where it can't."""
-    python = ENVIRONMENT / "bin" / "python"
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True)
     missing: dict[str, str] = {}
     for name, packages in {"": BASE, **{way: PACKAGES[way] for way in ways if way in PACKAGES}}.items():
-        ready = ENVIRONMENT / f"ready-{packages[0]}"
-        if ready.exists():
-            continue
-        print(f"installing {', '.join(packages)} into {ENVIRONMENT}", file=sys.stderr)
-        pins = [] if name else ["-c", str(ROOT / "constraints.txt")]
-        answer = subprocess.run([*pip, *pins, *packages], capture_output=True, text=True, check=False)
-        if answer.returncode:
-            missing[name] = (answer.stderr.strip().splitlines() or ["pip failed"])[-1][:120]
-        else:
-            ready.touch()
+        try:
+            install("dispatch", packages, None if name else ROOT / "constraints.txt")
+        except PeersError as error:
+            missing[name] = str(error)
     return missing
 
 
-def write_chunks(store: LocalStore, n_chunks: int) -> int:
+def write_chunks(store: Store, n_chunks: int) -> int:
     """Write a run of chunks of several layers, and its manifest; return the bytes of all chunks."""
     outcomes = []
     for i in range(n_chunks):
@@ -150,39 +144,49 @@ def measure(way: str, store: str, n_workers: int, limit_s: float, sizes: list[st
     return found
 
 
-def format_row(way: str, found: Found, sizes: list[str], parts: list[str]) -> str:
-    """Return one way's medians as a row of Markdown."""
-
-    def cell(values: list[float] | None, unit: float = 1.0) -> str:
-        return f"{statistics.median(values) * unit:#.3g}".rstrip(".") if values else "–"
-
-    cells = [f"{way} ¹" if len(found.start_s) == 1 else way]
-    cells += [cell(found.no_op_s.get(size), 1000 / int(size)) for size in sizes] if "no-ops" in parts else []
-    cells += [cell(found.start_s)] if "start" in parts else []
-    cells += [cell(found.first_s), cell(found.again_s)] if "chunks" in parts else []
-    return f"| {' | '.join(cells)} |" + (f"  {found.why_not}" if found.why_not else "")
-
-
-def print_found(found: dict[str, Found], sizes: list[str], parts: list[str], title: str) -> None:
-    """Print the table, and how ours stands to one core at a time."""
-    head = ["", *(f"{int(size):,} no-ops, ms each" for size in sizes if "no-ops" in parts)]
-    head += ["start, s"] if "start" in parts else []
-    head += [f"{N_CHUNKS} chunks, s", "again, s"] if "chunks" in parts else []
-    print(f"\n{title}\n\n| {' | '.join(head)} |\n|{'|'.join(['---'] + ['--:'] * (len(head) - 1))}|")
+def tabulate(found: dict[str, Found], sizes: list[str], parts: list[str], caption: str) -> Table:
+    """Return every repetition of every way."""
+    columns = [Column(f"{int(size):,} no-ops", "ms each") for size in sizes]
+    columns += [Column("start", "s")] if "start" in parts else []
+    columns += [Column(f"{N_CHUNKS} chunks, first", "s"), Column("again", "s")] if "chunks" in parts else []
+    rows: list[tuple[Cell, ...]] = []
     for way, one in found.items():
-        print(format_row(way, one, sizes, parts))
-    serial = found.get("serial")
-    if serial is None or not serial.again_s:
-        return
-    per_core = statistics.median(serial.again_s) / count_cores()
-    for way, one in found.items():
-        if one.again_s and way != "serial":
-            ratios = [statistics.median(values) / per_core for values in (one.first_s, one.again_s)]
-            print(f"{way}: {ratios[0]:.2f} × the serial time for each core, again {ratios[1]:.2f} ×")
+        cells: list[Cell] = [tuple(s * 1000 / int(size) for s in one.no_op_s.get(size, ())) for size in sizes]
+        cells += [tuple(one.start_s)] if "start" in parts else []
+        cells += [tuple(one.first_s), tuple(one.again_s)] if "chunks" in parts else []
+        rows.append((name_way(way), *cells))
+    by = "again" if "chunks" in parts else columns[0].name
+    return Table(caption, tuple(columns), tuple(rows), label="way", base=name_way(next(iter(found))), by=by)
+
+
+def name_way(way: str) -> str:
+    """Return a way's name with its version."""
+    pinned = PACKAGES.get(way, ("",))[0].partition("==")[2]
+    return f"{way} ({pinned})" if pinned else way
+
+
+def quote(found: dict[str, Found], sizes: list[str]) -> list[Figure]:
+    """Return what is held to a target, each beside the standard library's pool."""
+    ours, pool, serial = (found.get(way, Found()) for way in ("ours", POOL, "serial"))
+    figures = []
+    for size in sizes:
+        mine, theirs = (tuple(s * 1000 / int(size) for s in one.no_op_s.get(size, ())) for one in (ours, pool))
+        bound = NO_OP_MS if int(size) >= MANY else None
+        what = f"a no-op with all bookkeeping, of {int(size):,}"
+        figures.append(Figure(f"no-op-{size}", what, mine, "ms", POOL, theirs, at_most=bound, form="#.3g"))
+    figures.append(Figure("start", "the first task done", tuple(ours.start_s), "s", POOL, tuple(pool.start_s),
+                          at_most=START_S))  # fmt: skip
+    if ours.again_s and serial.again_s:
+        per_core = statistics.median(serial.again_s) / count_cores()
+        for name, *taken in (("first", ours.first_s, pool.first_s), ("again", ours.again_s, pool.again_s)):
+            values, of_pool = (tuple(value / per_core for value in each) for each in taken)
+            what = f"{N_CHUNKS} chunks over the serial time for each core, {name}"
+            figures.append(Figure(f"chunks-{name}", what, values, "×", POOL, of_pool, at_most=CHUNKS_RATIO))
+    return [figure for figure in figures if figure.ours]
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--short", action="store_true", help="one round, 117 no-ops, 12 chunks")
@@ -190,7 +194,9 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", default=[""], help="only ways with one of these words in their name")
     parser.add_argument("--workers", type=int, default=count_cores())
     parser.add_argument("--limit", type=float, default=60.0, help="seconds that one cell may be expected to take")
+    add_out(parser)
     given = parser.parse_args()
+    recording = begin("dispatch", given.out)
     rounds = 1 if given.short else given.rounds
     sizes = [str(size) for size in SIZES[: 1 if given.short else None]] if "no-ops" in given.only else []
     n_chunks = 12 if given.short else N_CHUNKS
@@ -213,10 +219,14 @@ def main() -> None:
                     one.why_not = answer
                 else:
                     one.take(answer)
-    chunks = f", {n_chunks} chunks of {size / max(n_chunks, 1) / 1e6:.1f} MB" if size else ""
-    machine = f"{time.strftime('%Y-%m-%d')}, {describe_machine()}"
-    title = f"{machine}; {given.workers} workers, medians of {rounds} interleaved rounds{chunks}"
-    print_found(found, sizes, given.only, title)
+    chunks = f"; {n_chunks} chunks of {size / max(n_chunks, 1) / 1e6:.1f} MB" if size else ""
+    caption = f"{given.workers} workers, {rounds} interleaved rounds{chunks}; – would take longer than the limit."
+    for way, one in found.items():
+        if one.why_not:
+            print(f"{way} is left out: {one.why_not}", file=sys.stderr)
+    packages = sorted({package for way in ways for package in PACKAGES.get(way, ())})
+    table = tabulate(found, sizes, given.only, caption)
+    recording.save("Dispatching tasks on one machine, beside seven frameworks", [table], quote(found, sizes), packages)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from mycelium.schema import Column, Dataset, Provenance
 from mycelium.store import LocalStore
 from mycelium.task import Task
 
-lambdas.stages.__path__.append(str(Path(__file__).parent / "dispatch_stage"))  # the workers import this module, too
+lambdas.stages.__path__.append(str(Path(__file__).parent / "dispatch_stage"))
 OF = Provenance("bench", "generated", "none")
 NOTHING = Dataset("nothing", 1, "nothing", (Column("n", pa.int64(), "one"),))
 RUN = "bench-000000000000"
@@ -77,7 +77,9 @@ def measure(ours: Ours, sizes: Sequence[int]) -> dict[str, Any]:
     """Measure the start, the no-ops, and the chunks twice."""
     begun = time.perf_counter()
     from coordinator.executors.local import LocalExecutor  # noqa: PLC0415
+    from coordinator.executors.without_pandas import leave_pandas_out  # noqa: PLC0415
 
+    leave_pandas_out()  # as the command does
     refs = (ObjectRef("iaf", f"iaf/{RUN}/00000.parquet", 4_000_000, "0" * 64),)
     tasks = [Task(f"{i:05d}", RUN, "no_op", {}, refs, OF, OF) for i in range(1000)]
     with tempfile.TemporaryDirectory(dir=Path(ours.store).parent) as folder:

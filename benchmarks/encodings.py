@@ -7,7 +7,6 @@ The signals are the IAF of the sample teacher over its own problems: 8 layers, 8
 
 import argparse
 import io
-import statistics
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -16,12 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import samples
-from benchmarks.measure import describe_machine, time_in_turn
+from benchmarks.measure import time_in_turn
+from benchmarks.record import add_out, begin
+from benchmarks.result import Column, Figure, Table
 from gpu_workers.extract import ExtractParams, extract_chunk
 from gpu_workers.teacher import load_teacher
 from mycelium.datasets import IAF, PROBLEMS
-from mycelium.fields import Problem, understand_row
-from mycelium.rows import RawRow, read_rows
+from mycelium.foreign.fields import Problem, understand_row
+from mycelium.foreign.rows import RawRow, read_rows
 from mycelium.schema import Header, Provenance, encode_chunk, head_columns, trace_bounds
 
 N_PROBLEMS = 64
@@ -81,10 +82,12 @@ def write_lists(table: pa.Table, **options: Options) -> bytes:
 
 
 def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Measure and record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15)
-    rounds = parser.parse_args().rounds
+    add_out(parser)
+    options = parser.parse_args()
+    recording = begin("encodings", options.out)
     table = read_signals().combine_chunks()
     heads = head_columns(table)
     keys = [name for name in table.column_names if name not in heads]
@@ -115,15 +118,23 @@ def main() -> None:
         name: lambda data=data: pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)  # type: ignore[misc]
         for name, data in made.items()
     }
-    seconds = time_in_turn(ways, rounds)
+    seconds = time_in_turn(ways, options.rounds)
     n_values = table.num_rows * len(heads)
-    print(f"\n{n_values:,} values of {N_PROBLEMS} problems, 8 layers, 8 heads\n{describe_machine()}")
-    print(f"{'':32}  bytes/value  ns/value to decode  bytes for one head of one layer")
-    for name, data in made.items():
-        nanoseconds = statistics.median(seconds[name]) / n_values * 1e9
-        print(
-            f"{name:32}  {len(data) / n_values:11.3f}  {nanoseconds:18.2f}  {count_one_head(data):12,} of {len(data):,}"
-        )
+    rows = tuple(
+        (name, len(data) / n_values, tuple(value / n_values * 1e9 for value in seconds[name]), count_one_head(data))
+        for name, data in made.items()
+    )
+    columns = (
+        Column("a value", "bytes", ".3f"),
+        Column("to decode a value", "ns"),
+        Column("one head of one layer", "bytes"),
+    )
+    caption = f"{n_values:,} values of {N_PROBLEMS} problems, 8 layers, 8 heads."
+    table_of = Table(caption, columns, rows, label="encoding", base="ours", by="to decode a value")
+    plain = len(made["float16, plain, uncompressed"]) / n_values
+    peer = "float16, uncompressed"
+    figures = [Figure("bytes", "a stored signal value", len(made["ours"]) / n_values, "bytes", peer, plain, form=".3f")]
+    recording.save("How signals are best stored", [table_of], figures)
 
 
 def count_one_head(data: bytes) -> int:

@@ -1,8 +1,8 @@
 """How fast chunks of problems become chunks of signals, beside the forward pass alone; and how many bytes they take.
 
-    python -m benchmarks.extraction [--problems 1536] [--rounds 3] [--json FILE]     # on a GPU: Qwen2-7B's geometry
-    python -m benchmarks.extraction --tiny                                           # anywhere: to see that it runs
-    python -m benchmarks.extraction --bytes                                          # anywhere: bytes of real signals
+    python -m benchmarks.extraction [--problems 7842] [--rounds 3] [--out DIR]   # on a GPU: Qwen2-7B's geometry
+    python -m benchmarks.extraction --tiny --problems 64                         # anywhere: to see that it runs
+    python -m benchmarks.extraction --bytes                                      # anywhere: bytes of real signals
 
 The model has random weights in bfloat16, so its signals are noise and compress worse than real ones: `--bytes` measures
 those of the sample teacher. Lengths are drawn like those of MATH's solutions: a lognormal with a median of 450 tokens,
@@ -14,32 +14,31 @@ read of its attention, nothing fetched.
 """
 
 import argparse
-import json
-import os
 import resource
 import shutil
-import statistics
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import torch
+import transformers
 from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
 
 import samples
 from benchmarks.encodings import read_problems
-from benchmarks.measure import describe_machine
+from benchmarks.record import Recording, add_out, begin
+from benchmarks.result import Cell, Column, Figure, Table
 from gpu_workers.batching import cut_batches
 from gpu_workers.extract import ExtractParams, extract_chunk, make_reader, make_stage, tidy_params
-from gpu_workers.pipeline import WINDOW, Desk, PipelineExecutor
+from gpu_workers.pipeline import WINDOW, Desk, PipelineExecutor, cut_windows
 from gpu_workers.teacher import Encoded, Teacher, load_teacher
 from gpu_workers.wanted import SIGNALS
-from mycelium.datasets import PROBLEMS, TOKENS
+from mycelium.datasets import PROBLEMS
 from mycelium.manifest import Manifest, ObjectRef, Outcome, digest, write_manifest
 from mycelium.plan import plan_run
 from mycelium.run import run_plan
@@ -49,8 +48,10 @@ from mycelium.store import LocalStore, Store
 CHUNK = 64
 OF = Provenance("bench", "generated")
 PAPER_BYTES = 4.7e6
-HEADS = 784
-"""All heads of a 7B teacher."""
+HEADS, GENERATED = 784, 450
+"""All heads of a 7B teacher; generated tokens of a problem of 600."""
+SOME = 16
+"""Chunks that are read in every way and in turn with the forward pass."""
 
 QWEN2_7B = {
     "num_hidden_layers": 28,
@@ -202,8 +203,8 @@ def measure_forward(teacher: Teacher, tables: Sequence[pa.Table], batch_tokens: 
     """Return the seconds of the forward pass alone over the same batches, all in the device's memory before."""
     model = teacher._model  # noqa: SLF001 - the plain forward pass is its peer
     batches = []
-    for start in range(0, len(tables), WINDOW):
-        rows = [row for table in tables[start : start + WINDOW] for row in table.to_pylist()]
+    for window in cut_windows(tables, WINDOW):
+        rows = [row for table in window for row in table.to_pylist()]
         encoded = [teacher.encode(row["problem"], row["chain_of_thought"]) for row in rows]
         cut = cut_batches([len(item) for item in encoded], batch_tokens)
         batches += [_pad([encoded[i] for i in batch]).to(model.device) for batch in cut]
@@ -228,119 +229,136 @@ def _synchronize() -> None:
         torch.cuda.synchronize()
 
 
-def describe(measured: Sequence[Measured], forward_s_each: float) -> str:
-    """Return one line of the table: medians of some runs of one way."""
-    one = measured[0]
-
-    def middle(name: str) -> float:
-        return float(statistics.median(getattr(run, name) for run in measured))
-
-    return (
-        f"{one.way:26}  {one.problems:5}  {one.problems / middle('wall_s'):10.1f}  "
-        f"{one.problems * forward_s_each / middle('wall_s'):9.1%}  "
-        f"{one.problems * forward_s_each / middle('device_s'):9.1%}  {middle('waited_share'):7.2%}  "
-        f"{middle('cpu_s') / one.problems * 1e3:10.1f}  {middle('bytes_a_problem') / 1e6:9.2f}"
-    )
+def say(one: Measured, forward_s: float) -> None:
+    """Print a run as soon as it is done."""
+    print(f"{one.way}: {one.problems} problems, {forward_s / one.wall_s:.1%} of the forward pass's rate", flush=True)
 
 
-def measure_speed(n_problems: int, rounds: int, batch_tokens: int, *, tiny: bool) -> dict[str, Any]:
-    """Time everything, and print the table."""
+def measure_speed(recording: Recording, n_problems: int, rounds: int, batch_tokens: int, *, tiny: bool) -> None:
+    """Time the whole first, then some of it in turn with the forward pass and in every way, and record."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     teacher = make_teacher(TINY if tiny else QWEN2_7B, device)
     tables = draw_problems(n_problems)
-    some = tables[: max(WINDOW * 2, 1)]
-    n_some = sum(table.num_rows for table in some)
-    lengths = [len(row["problem"]) + len(row["chain_of_thought"]) for table in tables for row in table.to_pylist()]
+    some = tables[:SOME]
     ways = [MAIN] if tiny else list(WAYS)
     for way in ways:  # compiles the kernels
         measure_run(teacher, way, some[:1], batch_tokens)
-    forward = []
+    measure_forward(teacher, some, batch_tokens)
+    whole_forward_s = measure_forward(teacher, tables, batch_tokens)
+    whole = measure_run(teacher, MAIN, tables, batch_tokens)
+    say(whole, whole_forward_s)
+    forward_s: list[float] = []
     runs: dict[str, list[Measured]] = {way: [] for way in ways}
     for number in range(rounds):
-        forward.append(measure_forward(teacher, some, batch_tokens) / n_some)
+        forward_s.append(measure_forward(teacher, some, batch_tokens))
         for way in ways:
             if way == MAIN or number == 0:
                 runs[way].append(measure_run(teacher, way, some, batch_tokens))
-    whole_forward = measure_forward(teacher, tables, batch_tokens) / n_problems
-    whole = measure_run(teacher, MAIN, tables, batch_tokens)
-    each = statistics.median(forward)
-    print(f"\n{torch.cuda.get_device_name() if device == 'cuda' else 'CPU'}; {describe_machine()}")
-    print(
-        f"{np.mean(lengths):.0f} tokens a problem (median {np.median(lengths):.0f}); batches of {batch_tokens} tokens"
+                say(runs[way][-1], forward_s[-1])
+    lengths = [len(row["problem"]) + len(row["chain_of_thought"]) for table in tables for row in table.to_pylist()]
+    caption = (
+        f"{np.mean(lengths):.0f} tokens a problem (median {np.median(lengths):.0f}, {min(lengths)} to {max(lengths)}), "
+        f"batches of {batch_tokens} tokens, of which {whole.padded_share:.1%} are padding; the forward pass alone has "
+        f"the same batches, in the device's memory before, and reads nothing."
     )
-    print(f"forward alone: {each * 1e3:.2f} ms a problem, {1 / each:.1f} problems/s, rounds {forward}")
-    print(f"padding: {whole.padded_share:.1%} of what was computed\n")
-    print(f"{'':26}  {'n':>5}  problems/s  of forward  on device   waited  CPU ms/prob.  MB a problem")
-    for way in ways:
-        print(describe(runs[way], each))
-    print(describe([whole], whole_forward), " <- one run, against the forward pass over the same problems")
-    return {
-        "forward_ms_a_problem": [value * 1e3 for value in forward],
-        "whole": asdict(whole),
-        "whole_forward_ms_a_problem": whole_forward * 1e3,
-        "runs": {way: [asdict(run) for run in some_runs] for way, some_runs in runs.items()},
-        "mean_tokens": float(np.mean(lengths)),
-        "cores": os.cpu_count(),
-    }
+    rows = [_row("the forward pass alone", whole.problems, (whole_forward_s,), (whole_forward_s,), [])]
+    rows += [_row(MAIN, whole.problems, (whole.wall_s,), (whole_forward_s,), [whole])]
+    n_some = runs[MAIN][0].problems
+    rows += [_row("the forward pass alone", n_some, tuple(forward_s), tuple(forward_s), [])]
+    rows += [
+        _row(way, n_some, tuple(run.wall_s for run in some_runs), tuple(forward_s), some_runs)
+        for way, some_runs in runs.items()
+    ]
+    columns = (
+        Column("problems"),
+        Column("problems a second"),
+        Column("of the forward pass's rate", form=".1%"),
+        Column("while the device is at it", form=".1%"),
+        Column("device waited", form=".2%"),
+        Column("CPU a problem", "ms"),
+        Column("on disk a problem", "MB"),
+    )
+    share = whole_forward_s / whole.wall_s
+    figures = (
+        Figure("share", f"{n_problems:,} problems of mixed lengths, rate over the forward pass's", share, "",
+               "the forward pass alone", 1.0, at_least=0.9, form=".3f"),
+        Figure("rate", "7B teacher, three signals of 784 heads", whole.problems / whole.wall_s, "problems/s"),
+    )  # fmt: skip
+    recording.save(
+        "From chunks of problems to chunks of signals, beside the forward pass alone",
+        [Table(caption, columns, tuple(rows), name="speed")],
+        figures,
+        (f"torch {torch.__version__}", f"transformers {transformers.__version__}"),
+        torch.cuda.get_device_name() if device == "cuda" else "",
+    )
 
 
-def measure_bytes() -> dict[str, Any]:
-    """Measure what real signals take: the sample teacher's, over 64 of its problems."""
+def _row(
+    name: str, problems: int, wall_s: tuple[float, ...], forward_s: tuple[float, ...], runs: Sequence[Measured]
+) -> tuple[Cell, ...]:
+    """Return a line of the table; a rate is over the forward pass of the same round."""
+
+    def each(attribute: str, per: float) -> Cell:
+        return tuple(getattr(run, attribute) / per for run in runs) or None
+
+    shares = tuple(ours / wall for wall, ours in zip(wall_s, forward_s, strict=False))
+    on_device = tuple(ours / run.device_s for run, ours in zip(runs, forward_s, strict=False)) or None
+    rates = tuple(problems / wall for wall in wall_s)
+    told = (each("waited_share", 1), each("cpu_s", problems / 1e3), each("bytes_a_problem", 1e6))
+    return (name, problems, rates, shares, on_device, *told)
+
+
+def measure_bytes(recording: Recording) -> None:
+    """Measure what real signals take, and what rounding them costs: the sample teacher's, over 64 of its problems."""
     teacher = load_teacher(str(samples.TEACHER_DIR), device="cpu")
     problems = read_problems()
     params = ExtractParams(signals="iaf,entropy,connectivity,received,jsd")
     words = tuple(SIGNALS)
-    out: dict[str, Any] = {}
+    sizes: dict[str, list[float]] = {word: [] for word in words}
     tables = {}
     for compact in (False, True):
-        tokens, *tables[compact] = extract_chunk(problems, teacher, replace(params, compact=compact))
+        _, *tables[compact] = extract_chunk(problems, teacher, replace(params, compact=compact))
         for word, table in zip(words, tables[compact], strict=True):
             header = Header(SIGNALS[word].name, 1, "00000", OF, "bench")
             keys = [name for name in table.column_names if name not in head_columns(table)]
-            start = time.perf_counter()
             size = len(encode_chunk(SIGNALS[word], table, header))
-            out[f"{word}{' compact' if compact else ''}"] = {
-                "bytes_a_value": (size - len(encode_chunk(SIGNALS[word], table.select(keys), header)))
-                / (table.num_rows * len(head_columns(table))),
-                "ns_a_value": (time.perf_counter() - start) / (table.num_rows * len(head_columns(table))) * 1e9,
-            }
-    print(f"\nbytes a value of the sample teacher's signals, {problems.num_rows} problems\n{describe_machine()}")
-    for name, row in out.items():
-        print(f"{name:24}  {row['bytes_a_value']:.3f} B  {row['ns_a_value']:6.1f} ns to encode")
+            bare = len(encode_chunk(SIGNALS[word], table.select(keys), header))
+            sizes[word].append((size - bare) / (table.num_rows * len(head_columns(table))))
+    rows: list[tuple[Cell, ...]] = []
     for word, exact, rounded in zip(words, tables[False], tables[True], strict=True):
         one, other = (np.stack([t[n].to_numpy().astype(np.float64) for n in head_columns(t)]) for t in (exact, rounded))
         error = np.abs(one - other)
-        print(
-            f"{word:24}  compact is off by {error.max():.4f} at most, "
-            f"{(error / np.maximum(one, 1)).max():.4f} of values above 1"
-        )
-    for n in (450, 600):
-        for kind in ("", " compact"):
-            each = sum(out[f"{word}{kind}"]["bytes_a_value"] for word in ("iaf", "entropy", "connectivity")) * n * HEADS
-            print(
-                f"{kind.strip() or 'exact'}: iaf+entropy+connectivity of {HEADS} heads over {n} generated tokens take "
-                f"{each / 1e6:.2f} MB; the paper's {PAPER_BYTES / 1e6:.1f}"
-            )
-    out["tokens_bytes_a_problem"] = len(encode_chunk(TOKENS, tokens, Header("tokens", 1, "0", OF, "b"))) / 64
-    return out
+        rows.append((word, *sizes[word], float(error.max()), float((error / np.maximum(one, 1)).max())))
+    values = Table(
+        f"Bytes a value of the sample teacher's signals, {problems.num_rows} problems, and what `--compact` is off by.",
+        (Column("exact", "bytes"), Column("compact", "bytes"), Column("error, at most", form=".4f"),
+         Column("error of values above 1, at most", form=".4f")),
+        tuple(rows),
+        name="values",
+    )  # fmt: skip
+    figures = []
+    for number, kind in enumerate(("exact", "compact")):
+        each = sum(sizes[word][number] for word in ("iaf", "entropy", "connectivity")) * GENERATED * HEADS
+        what = f"IAF, entropy and connectivity of {HEADS} heads over {GENERATED} generated tokens, {kind}"
+        figures.append(Figure(kind, what, each / 1e6, "MB", "the paper", PAPER_BYTES / 1e6, at_most=1.2))
+    recording.save("Bytes of signals on disk", [values], figures)
 
 
 def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--problems", type=int, default=1536)
+    """Measure and record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--problems", type=int, default=7842)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch-tokens", type=int, default=8192)
     parser.add_argument("--tiny", action="store_true")
     parser.add_argument("--bytes", action="store_true")
-    parser.add_argument("--json", type=Path)
+    add_out(parser)
     given = parser.parse_args()
     if given.bytes:
-        told = measure_bytes()
-    else:
-        told = measure_speed(given.problems, given.rounds, given.batch_tokens, tiny=given.tiny)
-    if given.json:
-        given.json.write_text(json.dumps(told, indent=1))
+        measure_bytes(begin("signal-bytes", given.out))
+        return
+    recording = begin("extraction", given.out)
+    measure_speed(recording, given.problems, given.rounds, given.batch_tokens, tiny=given.tiny)
 
 
 if __name__ == "__main__":

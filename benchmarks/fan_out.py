@@ -6,22 +6,20 @@ The endpoint is a stub on the loopback address, a process of its own: TLS, HTTP/
 second, with a log tail and a part of 8 KB. Each way runs in a fresh process, in turn, and sends 1,000 events of 1 KB at
 once over connections that it has still to open. Counted are its own processor time (handshakes included) and the most
 memory that it ever held, Python and imports included: what the way needs, and for `ours` all that the coordinator has
-loaded when it runs a stage. aiohttp and aiobotocore are no dependencies of Mycelium; where they are not installed their
-rows are left out. The certificate is made by the `cryptography` that moto brings.
+loaded when it runs a stage. aiohttp and aiobotocore are no dependencies of Mycelium, and get an environment of their
+own. The certificate is made by the `cryptography` that moto brings.
 """
 
 import argparse
 import asyncio
 import base64
 import datetime as dt
-import importlib.util
 import ipaddress
 import json
 import os
 import queue
 import resource
 import ssl
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -31,7 +29,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import describe_machine
+from benchmarks.peers import install
+from benchmarks.record import add_out, begin
+from benchmarks.result import Cell, Column, Figure, Table
 
 Way = Callable[[int], None]
 PATH = "/2015-03-31/functions/mycelium-heartbeat/invocations"
@@ -181,10 +181,10 @@ def ours(url: str, cert: str, n_most: int, make: Callable[[Any], Any] | None = N
     from botocore.credentials import Credentials  # noqa: PLC0415
 
     from coordinator.cli import coordinator  # noqa: PLC0415
+    from coordinator.endpoint import Endpoint  # noqa: PLC0415
     from coordinator.executors.aws_lambda import LambdaExecutor  # noqa: PLC0415
     from coordinator.executors.backup import BACKUPS  # noqa: PLC0415
     from coordinator.executors.fly import Flyer  # noqa: PLC0415
-    from coordinator.executors.invoke import Endpoint  # noqa: PLC0415
     from lambdas.stages import find_stage  # noqa: PLC0415
 
     find_stage("heartbeat")
@@ -212,18 +212,20 @@ def make_tasks(n: int) -> list[Any]:
     return [Task(f"{i:05d}", "gsm8k-0123456789ab", "heartbeat", params, (ref,), of, of) for i in range(n)]
 
 
-WAYS: dict[str, tuple[Callable[[str, str, int], Way], str | None]] = {
-    "boto3, threads": (boto3_threads, None),
-    "aiohttp, coroutines": (aiohttp_coroutines, "aiohttp"),
-    "aiobotocore, coroutines": (aiobotocore_coroutines, "aiobotocore"),
-    "ours, threads": (ours_in_threads, None),
-    "ours, selector": (ours, None),
+WAYS: dict[str, Callable[[str, str, int], Way]] = {
+    "boto3, threads": boto3_threads,
+    "aiohttp, coroutines": aiohttp_coroutines,
+    "aiobotocore, coroutines": aiobotocore_coroutines,
+    "ours, threads": ours_in_threads,
+    "ours, selector": ours,
 }
+PACKAGES = ("aiohttp==3.14.5", "aiobotocore==3.10.0", "boto3")
+OF_PEERS = ("aiohttp, coroutines", "aiobotocore, coroutines")
 
 
 def measure(name: str, url: str, cert: str, n: int) -> None:
     """Run one way in this process, and print what it took as JSON."""
-    way = WAYS[name][0](url, cert, n)
+    way = WAYS[name](url, cert, n)
     loaded = _memory_mb("VmRSS")
     before, start = _cpu_s(), time.perf_counter()
     way(n)
@@ -242,26 +244,31 @@ def _memory_mb(field: str) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith(field)) * 1024 / 1e6
 
 
-def print_fan_out(found: dict[str, list[dict[str, float]]], n: int, delay_s: float) -> None:
-    """Print medians."""
-    print(f"\n{n:,} invocations in flight, each answered after {delay_s:g} s\n{describe_machine()}")
-    width = max(map(len, found))
-    print(f"{'':{width}}  {'wall s':>7}  {'CPU ms each':>11}  {'peak MB':>8}  {'of it loaded before':>20}")
-    for name, rows in found.items():
-        wall, cpu, peak, loaded = (
-            statistics.median(row[key] for row in rows) for key in ("wall_s", "cpu_ms", "peak", "loaded")
-        )
-        print(f"{name:{width}}  {wall:7.2f}  {cpu:11.2f}  {peak:8.0f}  {loaded:20.0f}")
+def tabulate(found: dict[str, list[dict[str, float]]], n: int, delay_s: float) -> Table:
+    """Return what each way took."""
+    keys = ("wall_s", "cpu_ms", "peak", "loaded")
+    rows: list[tuple[Cell, ...]] = [
+        (name, *(tuple(answer[key] for answer in answers) for key in keys)) for name, answers in found.items()
+    ]
+    columns = (
+        Column("all", "s", ".2f"),
+        Column("of a processor, each", "ms", ".2f"),
+        Column("peak", "MB", ".0f"),
+        Column("of it loaded before", "MB", ".0f"),
+    )
+    caption = f"{n:,} invocations in flight, each answered after {delay_s:g} s."
+    return Table(caption, columns, tuple(rows), label="way", base="ours, selector", by="of a processor, each")
 
 
 def main() -> None:
     """Measure each way in turn."""
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=1000)
     parser.add_argument("--delay", type=float, default=1.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--ways", nargs="*", default=list(WAYS))
     parser.add_argument("--part", nargs=2, help=argparse.SUPPRESS)
+    add_out(parser)
     asked = parser.parse_args()
     if asked.part:
         what, where = asked.part
@@ -273,23 +280,42 @@ def main() -> None:
             measure(what, f"https://127.0.0.1:{(folder / 'port').read_text()}", str(folder / "cert.pem"), asked.n)
         return
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    ways = [name for name in asked.ways if WAYS[name][1] is None or importlib.util.find_spec(WAYS[name][1] or "")]
+    recording = begin("fan-out", asked.out)
+    ways: list[str] = asked.ways
+    python = str(install("fan-out", PACKAGES)) if set(ways) & set(OF_PEERS) else ""
     found: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
     credentials = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}
-    me = [sys.executable, "-m", "benchmarks.fan_out", "--n", str(asked.n), "--delay", str(asked.delay), "--part"]
+    me = ["-m", "benchmarks.fan_out", "--n", str(asked.n), "--delay", str(asked.delay), "--part"]
     with tempfile.TemporaryDirectory() as made:
         make_certificate(Path(made))
-        with subprocess.Popen([*me, "serve", made]) as server:
+        with subprocess.Popen([sys.executable, *me, "serve", made]) as server:
             try:
                 wait_for(Path(made) / "port")
                 for _ in range(asked.rounds):
                     for name in ways:
                         environment = {**os.environ, **credentials}
-                        told = subprocess.run([*me, name, made], stdout=subprocess.PIPE, check=True, env=environment)
+                        way = [python if name in OF_PEERS else sys.executable, *me, name, made]
+                        told = subprocess.run(way, stdout=subprocess.PIPE, check=True, env=environment)
                         found[name].append(json.loads(told.stdout))
             finally:
                 server.kill()
-    print_fan_out(found, asked.n, asked.delay)
+    table = tabulate(found, asked.n, asked.delay)
+    ours = found.get("ours, selector", [])
+    cpu, peak = (tuple(row[key] for row in ours) for key in ("cpu_ms", "peak"))
+    figures = [
+        Figure(f"cpu-{name.split(',')[0]}", f"one of {asked.n:,} invocations in flight, of a processor", cpu, "ms",
+               name, tuple(row["cpu_ms"] for row in rows), at_most=2.0)
+        for name, rows in found.items() if ours and not name.startswith("ours")
+    ]  # fmt: skip
+    if ours:
+        figures.append(
+            Figure("peak", f"memory with {asked.n:,} invocations in flight", peak, "MB", form=".0f", at_most=150)
+        )
+        # The last is answered a delay after it has come: by then all of them were in flight.
+        full = tuple(row["wall_s"] - asked.delay for row in ours)
+        figures.append(Figure("full", f"until all {asked.n:,} are in flight, at most", full, "s", at_most=3.0))
+    title = "Processor time and memory of a coordinator with a thousand invocations in flight"
+    recording.save(title, [table], figures, PACKAGES[:2])
 
 
 def wait_for(path: Path) -> None:

@@ -11,6 +11,7 @@ memory of `merge` over a folder of so many chunks. ADR 0062 quotes them.
 
 import argparse
 import functools
+import logging
 import os
 import subprocess
 import sys
@@ -25,14 +26,16 @@ from moto.server import ThreadedMotoServer
 from tokenizers import Tokenizer
 
 import samples
-from benchmarks.measure import describe_machine
+from benchmarks.record import add_out, begin
+from benchmarks.result import Cell, Column, Figure, Table
 from coordinator.fleet.plan import weigh_problems
 from coordinator.ingest.ingest import IngestParams, ingest_files
 from mycelium.datasets import IAF, PROBLEMS, TOKENS
-from mycelium.fleet import ShardMark, outcome_key, put_record, written_chunks
+from mycelium.fleet.chunks import written_chunks
+from mycelium.fleet.records import ShardMark, outcome_key, put_record
+from mycelium.fleet.shards import cut_shards
 from mycelium.manifest import ObjectRef, Outcome, digest
 from mycelium.schema import Header, Provenance, chunk_key, decode_chunk, encode_chunk
-from mycelium.shard import cut_shards
 from mycelium.store import LocalStore, S3Store
 from tests.builders import build_run, make_problems
 from tests.coordinator.merge.conftest import make_iaf, make_tokens
@@ -46,12 +49,12 @@ merge = merge_run(LocalStore(sys.argv[1]), "math-aaaaaaaaaaaa", quiet=True)
 assert merge.manifest is not None, merge.faults[:3]
 seconds = time.perf_counter() - started
 # Not getrusage's figure, which begins at that of the process that started this one.
-print(seconds, int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1]) / 1024)
+print(seconds, int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1]) * 1024 / 1e6)
 """
 
 
-def measure_balance(path: Path) -> None:
-    """Print the heaviest share over the mean, by how the problems are dealt out."""
+def measure_balance(path: Path) -> Table:
+    """Return the heaviest share over the mean, by how the problems are dealt out."""
     with tempfile.TemporaryDirectory() as folder:
         store = LocalStore(folder)
         problems = ingest_files(store, (path,), "bench", IngestParams(64), {}, quiet=True)
@@ -63,15 +66,17 @@ def measure_balance(path: Path) -> None:
             texts += [f"{row['problem']}\n{row['chain_of_thought']}" for row in table.to_pylist()]
     tokens = np.array([len(found.ids) for found in tokenizer.encode_batch(texts)])
     correlation = np.corrcoef(characters, tokens)[0, 1]
-    print(f"\n1. heaviest of four shares over the mean: {len(tokens):,} problems of {path.name}")
-    print(f"characters and tokens correlate at {correlation:.3f}")
-    print(f"{'order':<18}{'by number':>12}{'by characters':>16}{'by tokens':>12}")
+    rows: list[tuple[Cell, ...]] = []
     for order, places in (("as in the file", np.arange(len(tokens))), ("by length", np.argsort(tokens, kind="stable"))):
         true = tokens[places]
         ways = (np.ones_like(true), characters[places], true)
-        print(
-            f"{order:<18}{heaviest(ways[0], true):12.3f}{heaviest(ways[1], true):16.3f}{heaviest(ways[2], true):12.3f}"
-        )
+        rows.append((order, *(heaviest(weights, true) for weights in ways)))
+    caption = (
+        f"The heaviest of four shares over the mean one, in true tokens: {len(tokens):,} problems of {path.name}; "
+        f"characters and tokens correlate at {correlation:.3f}."
+    )
+    columns = tuple(Column(name, form=".3f") for name in ("by number", "by characters", "by tokens"))
+    return Table(caption, columns, tuple(rows), "balance", "order")
 
 
 def heaviest(weights: np.ndarray, tokens: np.ndarray, n: int = 4) -> float:
@@ -80,8 +85,8 @@ def heaviest(weights: np.ndarray, tokens: np.ndarray, n: int = 4) -> float:
     return max(shares) / (int(tokens.sum()) / n)
 
 
-def measure_overhead(rounds: int = 200) -> None:
-    """Print what a worker's bookkeeping costs, against an S3 endpoint of this machine."""
+def measure_overhead(rounds: int) -> Table:
+    """Return what a worker's bookkeeping costs, against an S3 endpoint of this machine."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -93,11 +98,8 @@ def measure_overhead(rounds: int = 200) -> None:
     for i in range(123):
         for dataset in ("tokens", "iaf"):
             store.put(f"{dataset}/run/{i:05d}.parquet", b"x")
-    seconds = {
-        "a mark, before a chunk": 0.0,
-        "a record, after it": 0.0,
-        "a listing of 2 x 123 chunks, twice a shard": 0.0,
-    }
+    names = ("a mark, before a chunk", "a record, after it", "a listing of 2 × 123 chunks, twice a shard")
+    taken_ms: dict[str, list[float]] = {name: [] for name in names}
     for i in range(rounds):
         place = outcome_key("run", f"{i:05d}")
         ways: list[Callable[[], object]] = [
@@ -105,19 +107,22 @@ def measure_overhead(rounds: int = 200) -> None:
             functools.partial(put_record, store, place, outcome),
             functools.partial(written_chunks, store, "run", ("tokens", "iaf")),
         ]
-        for name, way in zip(seconds, ways, strict=True):
+        for name, way in zip(names, ways, strict=True):
             started = time.perf_counter()
             way()
-            seconds[name] += time.perf_counter() - started
+            taken_ms[name].append((time.perf_counter() - started) * 1e3)
     server.stop()
-    print(f"\n2. a worker's bookkeeping, mean of {rounds}, moto on this machine")
-    for name, total in seconds.items():
-        print(f"{name:<46}{total / rounds * 1000:8.1f} ms")
+    # What is kept are hundredths, and not two hundred repetitions.
+    rows: list[tuple[Cell, ...]] = [
+        (name, *map(float, np.percentile(values, [50, 10, 90]))) for name, values in taken_ms.items()
+    ]
+    columns = (Column("median", "ms"), Column("a tenth below", "ms"), Column("a tenth above", "ms"))
+    return Table(f"A worker's bookkeeping, {rounds} of each, against moto here.", columns, tuple(rows), "overhead")
 
 
-def measure_merge(n_chunks: int, chunk_size: int = 64) -> None:
-    """Print what a merge takes, with every record there and with none."""
-    print(f"\n3. merge of {n_chunks:,} chunks of {chunk_size} problems, a folder")
+def measure_merge(n_chunks: int, chunk_size: int = 64) -> Table:
+    """Return what a merge takes, with every record there and with none."""
+    rows: list[tuple[Cell, ...]] = []
     with tempfile.TemporaryDirectory() as folder:
         write_run(LocalStore(folder), n_chunks, chunk_size)
         n_bytes = sum(info.size for info in LocalStore(folder).list("iaf/"))
@@ -127,7 +132,9 @@ def measure_merge(n_chunks: int, chunk_size: int = 64) -> None:
             asked = [sys.executable, "-c", MERGE, folder]
             told = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()
             seconds, peak = map(float, told)
-            print(f"{what:<30}{seconds:8.1f} s  {peak:6.0f} MiB at most, {n_bytes / 1e6:,.0f} MB of iaf")
+            rows.append((what, seconds, peak))
+    caption = f"`merge` of {n_chunks:,} chunks of {chunk_size} problems, {n_bytes / 1e6:,.0f} MB of `iaf`, a folder."
+    return Table(caption, (Column("time", "s"), Column("peak", "MB")), tuple(rows), "merge")
 
 
 def write_run(store: LocalStore, n_chunks: int, chunk_size: int) -> None:
@@ -157,15 +164,21 @@ def write_run(store: LocalStore, n_chunks: int, chunk_size: int) -> None:
 
 
 def main() -> None:
-    """Print the tables."""
+    """Measure and record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", type=Path, default=samples.PROBLEMS_FILE)
     parser.add_argument("--chunks", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=200)
+    add_out(parser)
     options = parser.parse_args()
-    print(describe_machine())
-    measure_balance(options.problems)
-    measure_overhead()
-    measure_merge(options.chunks)
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each request otherwise
+    recording = begin("fleet", options.out)
+    balance = measure_balance(options.problems)
+    overhead, merge = measure_overhead(options.rounds), measure_merge(options.chunks)
+    worst = balance.rows[-1]
+    what = "the heaviest of four shares over the mean, problems by length"
+    figures = [Figure("balance", what, worst[2], "×", "dealt out by number", worst[1], form=".3f")]
+    recording.save("What the fleet's shares, bookkeeping and merge are worth", [balance, overhead, merge], figures)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.measure import print_table, time_in_turn
+from benchmarks.measure import time_in_turn, timing_table
+from benchmarks.record import add_out, begin
+from benchmarks.result import Figure
 from coordinator.executors.local import LocalExecutor
 from lambdas.stages.heartbeat import HEARTBEATS, STAGE, HeartbeatParams, map_layers
 from mycelium.datasets import IAF
@@ -123,11 +125,13 @@ def naive_numpy(table: pa.Table) -> list[tuple[int, str, int, int]]:
 
 
 def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Measure and record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--chunks", type=int, default=117)
     parser.add_argument("--rounds", type=int, default=5)
+    add_out(parser)
     given = parser.parse_args()
+    recording = begin("heartbeat", given.out)
     keep_heap()
     with tempfile.TemporaryDirectory() as folder:
         store = LocalStore(folder)
@@ -162,24 +166,30 @@ def main() -> None:
         )
         slow = time_in_turn(
             {
-                "naive loop over Python floats": lambda: naive(tables[0]),
-                "naive loop over NumPy scalars": lambda: naive_numpy(tables[0]),
+                f"naive loop over Python floats, 1 chunk × {given.chunks}": lambda: naive(tables[0]),
+                f"naive loop over NumPy scalars, 1 chunk × {given.chunks}": lambda: naive_numpy(tables[0]),
             },
             2,
         )
-        for name, values in slow.items():
-            seconds[f"{name}, 1 chunk × {given.chunks}"] = [value * given.chunks for value in values]
+        seconds |= {name: [value * given.chunks for value in values] for name, values in slow.items()}
         n_values = sum(table.num_rows * HEADS for table in tables)
         size = sum(ref.size for ref in refs)
-        print_table(
-            f"{given.chunks} chunks, {n_values / 1e6:.1f} million values, {size / 1e6:.1f} MB",
-            seconds,
-            base="read, verify and decode",
-        )
         manifest = run_tasks(2)
-        print(f"peak memory of a worker: {max(outcome.peak_mb for outcome in manifest.outcomes):.0f} MiB")
         written = sum(ref.size for ref in manifest.chunks(HEARTBEATS.name).values())
-        print(f"written: {written / 1e6:.1f} MB of {HEARTBEATS.name}")
+        peak_mb = max(outcome.peak_mb for outcome in manifest.outcomes)
+    caption = (
+        f"{given.chunks} chunks, {n_values / 1e6:.1f} million values, {size / 1e6:.1f} MB; {written / 1e6:.1f} MB of "
+        f"{HEARTBEATS.name} written; peak memory of a worker {peak_mb:.0f} MB"
+    )
+    stage, loop = (tuple(seconds[name]) for name in ("whole stage, one process", next(iter(slow))))
+    figures = [
+        Figure("stage", f"the heartbeat stage, {given.chunks} chunks, one process", stage, "s", "a naive loop", loop)
+    ]
+    recording.save(
+        "Counting heartbeats, beside reading the chunks and a naive loop",
+        [timing_table(caption, seconds, base="read, verify and decode")],
+        figures,
+    )
 
 
 def assert_same(table: pa.Table) -> None:

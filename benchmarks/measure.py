@@ -2,9 +2,10 @@
 
 import os
 import platform
-import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+
+from benchmarks.result import Column, Table
 
 
 def time_in_turn(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
@@ -19,18 +20,10 @@ def time_in_turn(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[
     return seconds
 
 
-def print_table(
-    title: str, seconds: Mapping[str, list[float]], base: str, notes: Mapping[str, str] | None = None
-) -> None:
-    """Print medians, spreads and ratios to one of the ways."""
-    print(f"\n{title}\n{describe_machine()}")
-    width = max(map(len, seconds))
-    print(f"{'':{width}}  {'median s':>9}  {'min':>8}  {'max':>8}  {'ratio':>8}")
-    of = statistics.median(seconds[base])
-    for name, values in seconds.items():
-        middle = statistics.median(values)
-        note = (notes or {}).get(name, "")
-        print(f"{name:{width}}  {middle:9.4f}  {min(values):8.4f}  {max(values):8.4f}  {middle / of:8.2f}  {note}")
+def timing_table(caption: str, seconds: Mapping[str, Sequence[float]], base: str, name: str = "") -> Table:
+    """Return what `time_in_turn` found as a table, each way beside the base."""
+    rows = tuple((way, tuple(values)) for way, values in seconds.items())
+    return Table(caption, (Column("median", "s"),), rows, name, base=base, by="median")
 
 
 def describe_machine() -> str:

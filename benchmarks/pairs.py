@@ -3,19 +3,18 @@
     python -m benchmarks.pairs [--problems 1000000] [--targets FOLDER …]
 
 1. Quality: 20,000 problems with classes of all frequencies, dealt by lot, by us, and by iterative-stratification
-   (`pip install iterative-stratification`, if it is there). Shown is how far the share of a class in test is from the
-   share wanted, over the classes that 50 problems or more bear.
+   (in an environment of its own). Shown is how far the share of a class in test is from the share wanted, over the
+   classes that 50 problems or more bear.
 2. Size: the last part of a run of so many problems, each in a group of its own, concluded and its splits gathered.
 3. Agreement: every expression of exported C3 pairs (`export-pairs --format huggingface`), read and computed by sympy
-   and by us.
-
-ADR 0080 quotes the table.
+   and by us; on its own.
 """
 
 import argparse
-import importlib
+import json
 import random
 import resource
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -26,7 +25,9 @@ import pyarrow.parquet as pq
 import sympy
 from sympy.parsing.sympy_parser import parse_expr, rationalize, standard_transformations
 
-from benchmarks.measure import describe_machine
+from benchmarks.peers import install
+from benchmarks.record import add_out, begin
+from benchmarks.result import Cell, Column, Figure, Table
 from lambdas.stages.c2_pairs import STAGE, C2PairsParams, gather_splits
 from mycelium.labels.operators import LABELS
 from mycelium.pairs.canonical import read_back
@@ -40,6 +41,20 @@ SHARES = check_shares(0.1, 0.1)
 N_CLASS = len(LABELS)
 N_QUALITY = 20_000
 COMMON = 50
+OURS, PEER = "ours", "iterative-stratification"
+PACKAGES = ("iterative-stratification==0.1.9", "scikit-learn==1.9.1", "numpy==2.4.6")
+DEAL = """
+import json, sys, time
+import numpy as np
+from iterstrat.ml_stratifiers import IterativeStratification
+classes, shares, n_class = json.load(sys.stdin)
+labels = np.zeros((len(classes), n_class), bool)
+for i, borne in enumerate(classes):
+    labels[i, borne] = True
+start = time.perf_counter()
+dealt = [int(j) for j in IterativeStratification(labels, np.asarray(shares), np.random.RandomState(0))]
+print(json.dumps([dealt, time.perf_counter() - start]))
+"""
 
 
 def draw_classes(n: int) -> list[list[int]]:
@@ -60,14 +75,13 @@ def deal_ours(classes: Sequence[Sequence[int]]) -> list[int]:
     return deal([1] * len(classes), [[(k, 1) for k in borne] for borne in classes], N_CLASS, SHARES)
 
 
-def deal_by_peer(classes: Sequence[Sequence[int]]) -> list[int]:
-    """Deal as iterative-stratification does."""
-    module = importlib.import_module("iterstrat.ml_stratifiers")
-    labels = np.zeros((len(classes), N_CLASS), bool)
-    for i, borne in enumerate(classes):
-        labels[i, list(borne)] = True
-    shares = np.asarray(SHARES) / SHARE_UNIT
-    return [int(j) for j in module.IterativeStratification(labels, shares, np.random.RandomState(0))]
+def deal_by_peer(classes: Sequence[Sequence[int]]) -> tuple[list[int], float]:
+    """Deal as iterative-stratification does, in its own environment; return the seconds as well, without imports."""
+    python = install("pairs", PACKAGES)
+    asked = json.dumps([[list(borne) for borne in classes], [share / SHARE_UNIT for share in SHARES], N_CLASS])
+    told = subprocess.run([python, "-c", DEAL], input=asked, capture_output=True, text=True, check=True)
+    dealt, seconds = json.loads(told.stdout)
+    return dealt, seconds
 
 
 def describe_shares(classes: Sequence[Sequence[int]], dealt: Sequence[int]) -> tuple[float, float]:
@@ -81,27 +95,34 @@ def describe_shares(classes: Sequence[Sequence[int]], dealt: Sequence[int]) -> t
     return float(off.mean()), float(off.max())
 
 
-def measure_quality() -> None:
-    """Print how each way deals 20,000 problems."""
+def measure_quality() -> tuple[Table, Figure]:
+    """Return how each way deals 20,000 problems."""
     classes = draw_classes(N_QUALITY)
-    ways: dict[str, Callable[[Sequence[Sequence[int]]], list[int]]] = {"by lot": deal_by_lot, "ours": deal_ours}
-    try:
-        importlib.import_module("iterstrat.ml_stratifiers")
-        ways["iterative-stratification"] = deal_by_peer
-    except ImportError:
-        print("iterative-stratification is not installed here, and is left out")
-    print(f"\n{N_QUALITY:,} problems, {N_CLASS} classes; {describe_machine()}")
-    print(f"{'':26}{'s':>8}{'mean off %':>12}{'worst off %':>13}")
+    ways: dict[str, Callable[[], list[int]]] = {
+        "by lot": lambda: deal_by_lot(classes),
+        OURS: lambda: deal_ours(classes),
+    }
+    rows: list[tuple[Cell, ...]] = []
+    worst: dict[str, float] = {}
+    dealt_by = {PEER: deal_by_peer(classes)}
     for name, way in ways.items():
         start = time.perf_counter()
-        dealt = way(classes)
-        seconds = time.perf_counter() - start
-        mean, worst = describe_shares(classes, dealt)
-        print(f"{name:26}{seconds:8.3f}{mean:12.2f}{worst:13.2f}")
+        dealt_by[name] = way(), time.perf_counter() - start
+    for name, (dealt, seconds) in dealt_by.items():
+        mean, worst[name] = describe_shares(classes, dealt)
+        rows.append((name, seconds, mean, worst[name]))
+    columns = (Column("time", "s"), Column("mean off", "%", ".2f"), Column("worst off", "%", ".2f"))
+    caption = f"{N_QUALITY:,} problems, {N_CLASS} classes: how far a class's share in test is from the share wanted."
+    what = "the class whose share in test is farthest off"
+    rows.sort(key=lambda row: row[0] != OURS)
+    return (
+        Table(caption, columns, tuple(rows), "quality", base=OURS, by="time"),
+        Figure("worst", what, worst[OURS], "%", PEER, worst[PEER], form=".2f"),
+    )
 
 
-def measure_size(n: int) -> None:
-    """Print what the end of a large run takes."""
+def measure_size(n: int) -> Table:
+    """Return what the end of a large run takes."""
     names = list(LABELS)
     rng = random.Random(2)
     tally = Tally()
@@ -111,22 +132,26 @@ def measure_size(n: int) -> None:
     part = tally.table()
     del tally
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"\n{n:,} problems: the last part has {part.nbytes / 1e6:.0f} MB; {describe_machine()}")
     ways: dict[str, Callable[[], object]] = {
         "reduce": lambda: STAGE.reduce([part, part.slice(0, 0)]),
         "gather splits": lambda: gather_splits(part, C2PairsParams()),
         "conclude": lambda: STAGE.conclude(part, C2PairsParams()),
     }
+    rows = []
     for name, way in ways.items():
         start = time.perf_counter()
         way()
-        print(f"{name:26}{time.perf_counter() - start:8.2f} s")
+        rows.append((name, time.perf_counter() - start))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"peak memory {peak:,.0f} MB; making the part had taken {before:,.0f} MB")
+    caption = (
+        f"{n:,} problems, each in a group of its own: the last part has {part.nbytes / 1e6:.0f} MB; peak memory "
+        f"{peak:,.0f} MB, of which making the part had taken {before:,.0f}."
+    )
+    return Table(caption, (Column("time", "s"),), tuple(rows), "size")
 
 
-def compare_with_sympy(folders: Sequence[Path]) -> None:
-    """Print on how many exported expressions sympy and we agree; the texts are our own, and read back before sympy."""
+def compare_with_sympy(folders: Sequence[Path]) -> Table:
+    """Return on how many exported expressions sympy and we agree; the texts are our own, and read back before sympy."""
     texts = sorted(
         {text for folder in folders for path in folder.glob("data/*.parquet") for text in read_expressions(path)}
     )
@@ -143,9 +168,8 @@ def compare_with_sympy(folders: Sequence[Path]) -> None:
             value = evaluate(tree, text)
             same = read == sympy.Rational(value.numerator, value.denominator)
             counts["the same value" if same else f"another value: {text}"] += 1
-    print(f"\n{len(texts):,} distinct expressions, read by sympy {sympy.__version__}")
-    for what, count in counts.most_common():
-        print(f"{count:8,}  {what}")
+    caption = f"{len(texts):,} distinct expressions, read by sympy {sympy.__version__}."
+    return Table(caption, (Column("expressions"),), tuple(counts.most_common()), "agreement")
 
 
 def read_expressions(path: Path) -> list[str]:
@@ -155,16 +179,20 @@ def read_expressions(path: Path) -> list[str]:
 
 
 def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Measure and record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", type=int, default=1_000_000)
     parser.add_argument("--targets", type=Path, nargs="*", default=[])
+    parser.add_argument("--deal", metavar="FILE", help=argparse.SUPPRESS)
+    add_out(parser)
     options = parser.parse_args()
+    recording = begin("pairs", options.out)
+    title = "How well problems are dealt out to splits, and what very many of them take"
     if options.targets:
-        compare_with_sympy(options.targets)
+        recording.save(title, [compare_with_sympy(options.targets)])
         return
-    measure_quality()
-    measure_size(options.problems)
+    quality, worst = measure_quality()
+    recording.save(title, [quality, measure_size(options.problems)], [worst], PACKAGES)
 
 
 if __name__ == "__main__":

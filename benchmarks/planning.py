@@ -1,4 +1,6 @@
-"""Plan runs of 10^4 to 10^6 chunks that a store really holds, beside the naive way: python -m benchmarks.planning.
+"""Plan runs of 10^4 to 10^6 chunks that a store really holds, beside the naive way.
+
+    python -m benchmarks.planning [--chunks 10000 100000 1000000] [--latency 0 0.05] [--naive-up-to 1000000]
 
 A folder holds as many empty files as there are chunks; the S3 stub answers real HTTP on the loopback address with pages
 of 1,000 keys, which boto3 asks for and reads. Half of the outputs are there already, as after an interruption. Each way
@@ -27,7 +29,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from benchmarks.measure import describe_machine
+from benchmarks.record import add_out, begin
+from benchmarks.result import Cell, Column, Figure, Table
 from lambdas.stages.heartbeat import STAGE, HeartbeatParams
 from mycelium.datasets import IAF
 from mycelium.manifest import IN_ONE, Manifest, ObjectRef, Outcome, put_manifest, read_manifest
@@ -39,6 +42,7 @@ from mycelium.store import LocalStore, S3Store, Store, open_store
 RUN_ID = "gsm8k-aaaaaaaaaaaa"
 OF = Provenance("gsm8k", "GSM8K", "teacher@0123456789ab")
 EMPTY = hashlib.sha256(b"").hexdigest()
+ME = "benchmarks.planning"
 MODIFIED = "2026-11-20T00:00:00.000Z"
 
 
@@ -109,38 +113,58 @@ def _touch(folder: Path, numbers: range) -> None:
         os.close(at)
 
 
-class _Stub(ThreadingHTTPServer):
+class Stub(ThreadingHTTPServer):
     """An S3 that holds a folder's manifests, and as many keys as its files, by arithmetic."""
 
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, folder: Path, n: int, run_id: str, latency_s: float) -> None:
-        super().__init__(("127.0.0.1", 0), _Answer)
-        self.folder, self.latency_s = folder, latency_s
-        self.n_of = {f"{IAF.name}/{RUN_ID}/": (n, 1), f"{STAGE.writes[-1].name}/{run_id}/": (n, 2)}
+    def __init__(
+        self, folder: Path, n_of: dict[str, tuple[int, int]], latency_s: float, answer: "type[Answer] | None" = None
+    ) -> None:
+        """Take the folder, how many numbers and each so-manieth are listed below a prefix, and a page's latency."""
+        super().__init__(("127.0.0.1", 0), answer or Answer)
+        self.folder, self.latency_s, self.n_of = folder, latency_s, n_of
         self.n_listed = 0
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process has to be told to use it."""
+        url = f"http://127.0.0.1:{self.server_address[1]}"
+        credentials = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}
+        return {"AWS_ENDPOINT_URL": url, **credentials}
 
-class _Answer(BaseHTTPRequestHandler):
+
+class Answer(BaseHTTPRequestHandler):
+    """Answers one connection of the stub."""
+
     protocol_version = "HTTP/1.1"
-    server: _Stub
+    server: Stub
 
     def do_GET(self) -> None:
+        """Answer how many listings there were, a page of one, or a file; one that is not there is not found."""
         url = urlsplit(self.path)
         asked = {name: values[0] for name, values in parse_qs(url.query).items()}
         if url.path == "/requests":
-            self._send(str(self.server.n_listed).encode())
+            self.send(str(self.server.n_listed).encode())
         elif "list-type" in asked:
             self.server.n_listed += 1
             time.sleep(self.server.latency_s)
-            self._send(self._page(asked).encode())
+            self.send(self._page(asked).encode())
         else:
-            self._send((self.server.folder / url.path.partition("/bench/")[2]).read_bytes())
+            path = self.server.folder / url.path.partition("/bench/")[2]
+            if path.exists():
+                self.send(path.read_bytes())
+            else:
+                self.send(b"<Error><Code>NoSuchKey</Code></Error>", 404)
+
+    def find_keys(self, prefix: str) -> tuple[int, int]:
+        """Return up to which number keys are listed below a prefix, and each so-manieth of them."""
+        return self.server.n_of[prefix]
 
     def _page(self, asked: dict[str, str]) -> str:
         prefix, n_keys = asked["prefix"], int(asked.get("max-keys", "1000"))
-        n, step = self.server.n_of[prefix]
+        n, step = self.find_keys(prefix)
         after = asked.get("continuation-token") or asked.get("start-after", "")[len(prefix) : -len(".parquet")]
         first = int(after) // step * step + step if after else 0
         numbers = range(first, min(n, first + n_keys * step), step)
@@ -159,8 +183,11 @@ class _Answer(BaseHTTPRequestHandler):
             "</ListBucketResult>"
         )
 
-    def _send(self, data: bytes) -> None:
-        self.send_response(200)
+    def send(self, data: bytes, status: int = 200, **headers: str) -> None:
+        """Send an answer."""
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
@@ -235,56 +262,79 @@ def _peak_mb() -> float:
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
-def _ask(*arguments: str, **environment: str) -> dict[str, Any]:
-    me = [sys.executable, "-m", "benchmarks.planning", *arguments]
+def ask(module: str, *arguments: str, **environment: str) -> dict[str, Any]:
+    """Let a fresh process measure something; return what it printed."""
+    me = [sys.executable, "-m", module, *arguments]
     told = subprocess.run(me, stdout=subprocess.PIPE, check=True, env={**os.environ, **environment})
     answer: dict[str, Any] = json.loads(told.stdout)
     return answer
 
 
-def show(where: str, n: int, way: str, found: dict[str, Any], requests: int | str) -> None:
-    """Print one row."""
-    print(
-        f"{where:22} {n:>9,} {way:8} {found['wall_s']:7.1f} {found['cpu_s']:7.1f} {found['peak']:8.0f} "
-        f"{found['loaded']:7.0f} {requests:>9}  load {os.getloadavg()[0]:.1f}",
-        flush=True,
-    )
+Row = tuple[Cell, ...]
 
 
-def compare_plans(n: int, latencies_s: list[float], naive_up_to: int) -> None:
-    """Measure both ways on a folder and on the stub."""
+def make_row(where: str, n: int, way: str, found: dict[str, Any], requests: int | None) -> Row:
+    """Return one row, and show it."""
+    row = (f"{where}, {way}", n, found["wall_s"], found["cpu_s"], found["peak"], found["loaded"], requests)
+    print(*row, f"load {os.getloadavg()[0]:.1f}", file=sys.stderr, flush=True)
+    return row
+
+
+def quote(rows: list[Row]) -> list[Figure]:
+    """Return what is asked of the largest run, each beside the naive way where that was waited for."""
+    n = max(row[1] for row in rows if isinstance(row[1], int))
+    by = {str(row[0]): row for row in rows if row[1] == n}
+    figures: list[Figure] = []
+    for name, row in by.items():
+        where, _, way = name.rpartition(", ")
+        if way != "ours":
+            continue
+        naive = by.get(f"{where}, naive")
+        for key, j, unit, bound in (("time", 2, "s", 10.0), ("cpu", 3, "s", None), ("memory", 4, "MB", 500.0)):
+            what = f"planning {n:,} chunks, {where}, {key if key != 'cpu' else 'of a processor'}"
+            peer, theirs = ("the naive way", naive[j]) if naive else ("", None)
+            place = where.partition(",")[0].replace(" ", "-")
+            figures.append(Figure(f"{place}-{key}-{len(figures)}", what, row[j], unit, peer, theirs, bound))
+    return figures
+
+
+def compare_plans(n: int, latencies_s: list[float], naive_up_to: int) -> list[Row]:
+    """Measure both ways on a folder and on the stub; return a row of each."""
     import threading  # noqa: PLC0415 - the parts that are measured have none
     from urllib.request import urlopen  # noqa: PLC0415
 
     ways = [way for way in WAYS if way == "ours" or n <= naive_up_to]
+    rows: list[Row] = []
     folder = Path(tempfile.mkdtemp(prefix="planning-"))
     try:
         run_id = fill_folder(folder, n, naive=len(ways) > 1)
         answers = set()
         for way in ways:
-            found = _ask("--part", way, str(folder), BENCH_RUN=run_id)
+            found = ask(ME, "--part", way, str(folder), BENCH_RUN=run_id)
             answers.add(found["n_left"])
-            show("folder", n, way, found, "–")
+            rows.append(make_row("folder", n, way, found, None))
         for latency_s in latencies_s:
             for way in ways:
-                with _Stub(folder, n, run_id, latency_s) as stub:
+                n_of = {f"{IAF.name}/{RUN_ID}/": (n, 1), f"{STAGE.writes[-1].name}/{run_id}/": (n, 2)}
+                with Stub(folder, n_of, latency_s) as stub:
                     threading.Thread(target=stub.serve_forever, daemon=True).start()
-                    url = f"http://127.0.0.1:{stub.server_address[1]}"
-                    credentials = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "x"}
-                    found = _ask("--part", way, "s3://bench", BENCH_RUN=run_id, AWS_ENDPOINT_URL=url, **credentials)
+                    url = stub.environment["AWS_ENDPOINT_URL"]
+                    found = ask(ME, "--part", way, "s3://bench", BENCH_RUN=run_id, **stub.environment)
                     answers.add(found["n_left"])
                     with urlopen(f"{url}/requests") as answer:  # noqa: S310 - our own stub
-                        show(f"S3 stub, {latency_s * 1000:.0f} ms a page", n, way, found, int(answer.read()))
+                        where = f"S3 stub, {latency_s * 1000:.0f} ms a page"
+                        rows.append(make_row(where, n, way, found, int(answer.read())))
                     stub.shutdown()
         if answers != {n - len(range(0, n, 2))}:
             raise AssertionError(f"the ways disagree on what is left to do: {answers}")
     finally:
         shutil.rmtree(folder)
+    return rows
 
 
 def main() -> None:
-    """Measure each number of chunks in turn."""
-    parser = argparse.ArgumentParser()
+    """Measure each number of chunks in turn, and record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--chunks", type=int, nargs="*", default=[10_000, 100_000, 1_000_000])
     parser.add_argument(
         "--latency", type=float, nargs="*", default=[0.0, 0.05], help="seconds that S3 takes for a page"
@@ -292,6 +342,7 @@ def main() -> None:
     parser.add_argument("--naive-up-to", type=int, default=1_000_000)
     parser.add_argument("--part", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--hold", nargs=2, help=argparse.SUPPRESS)
+    add_out(parser)
     asked = parser.parse_args()
     if asked.part:
         measure(lambda: WAYS[asked.part[0]](asked.part[1]))
@@ -299,16 +350,29 @@ def main() -> None:
     if asked.hold:
         measure(lambda: HOLDS[asked.hold[0]](int(asked.hold[1])))
         return
-    print(f"{describe_machine()}; half of the outputs are there; manifests of more than {IN_ONE:,} stand in volumes\n")
-    print(f"{'':22} {'chunks':>9} {'':8} {'wall s':>7} {'CPU s':>7} {'peak MB':>8} {'loaded':>7} {'LISTs':>9}")
-    for n in asked.chunks:
-        compare_plans(n, asked.latency, asked.naive_up_to)
-    print("\nOutcomes in the coordinator's memory, and what making them took:")
+    recording = begin("planning", asked.out)
+    rows = [row for n in asked.chunks for row in compare_plans(n, asked.latency, asked.naive_up_to)]
+    columns = (
+        *(Column("chunks"), Column("time", "s"), Column("of a processor", "s"), Column("peak", "MB", ".0f")),
+        *(Column("of it loaded before", "MB", ".0f"), Column("LISTs")),
+    )
+    caption = f"Half of the outputs are there; manifests of more than {IN_ONE:,} stand in volumes."
+    held: list[Row] = []
     for n in asked.chunks if asked.naive_up_to else ():
         for hold in HOLDS:
-            found = _ask("--hold", hold, str(n))
+            found = ask(ME, "--hold", hold, str(n))
             each = (found["peak"] - found["loaded"]) * (1 << 20) / n
-            print(f"{hold:22} {n:>9,} {found['wall_s']:7.1f} s {found['peak']:8.0f} MB, {each:6.0f} bytes an outcome")
+            held.append((hold, n, found["wall_s"], found["peak"], each))
+    of_held = (
+        Column("outcomes"),
+        Column("making them", "s"),
+        Column("peak", "MB", ".0f"),
+        Column("each", "bytes", ".0f"),
+    )
+    tables = [Table(caption, columns, tuple(rows), "plans", "store and way")]
+    if held:
+        tables.append(Table("Outcomes in the coordinator's memory.", of_held, tuple(held), "outcomes", "held as"))
+    recording.save("Planning runs of very many chunks, beside the naive way", tables, quote(rows))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A run through all that goes wrong: a fault in one call of twenty, and a coordinator killed five times.
 
     python -m benchmarks.run_chaos [--n 1000] [--kills 5] [--share 0.05] [--delay 1] [--at-once 12]
-    python -m benchmarks.run_chaos --executor local [--n 1000] [--kills 5] [--deaths 10] [--problems 48]
+    python -m benchmarks.run_chaos --executor local [--n 1000] [--kills 5] [--deaths 10] [--problems 48] [--large 1000]
 
 The coordinator is the command line itself, `run-stage heartbeat --executor lambda`, a process that is ended by
 `kill -9` and started again. Lambda is a stub on the loopback address that runs the real handler, in processes of its
@@ -12,7 +12,10 @@ beside that of an undisturbed run over as many chunks, what was done again, and 
 with that of the same chunks counted in one process, and each output with its bytes.
 
 With `--executor local` the store is a folder, and what goes wrong is that worker processes are killed, one after the
-other, and the coordinator as above.
+other, and the coordinator as above. Three runs are compared with themselves undisturbed: the command as it is, which
+computes tasks of that kind in its own threads; the same with two workers, so that there is somebody to kill; and the
+command as it is over `--large` chunks of 4.5 MB (40 of them, each under many names), where the work
+is several times as long.
 """
 
 import argparse
@@ -31,16 +34,18 @@ import threading
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from benchmarks.fan_out import wait_for
-from benchmarks.measure import describe_machine
+from benchmarks.record import add_out, begin
+from benchmarks.result import Cell, Column, Figure, Table, middle
 
 FAULTS = ("throttle", "service", "crash", "crash after", "hang", "lost", "slow")
 SLOW, TIMEOUT = 6.0, 8.0
@@ -49,6 +54,14 @@ BUCKET, FUNCTION, REDUCE = "chaos", "mycelium-heartbeat", "mycelium-reduce"
 REPORT = "REPORT RequestId: 1\tDuration: 1 ms\tBilled Duration: 2 ms\tMemory Size: 1769 MB\tMax Memory Used: 150 MB\t\n"
 MOST_S = 540.0
 """Nothing here takes longer."""
+N_LARGE = 40
+"""Large chunks that differ; more of them would fill the disk."""
+
+NAMES = {"small chunks": "", "small chunks, two workers": "two-", "chunks of 4.5 MB": "large-"}
+"""What each comparison is called in the record, in front of its figures' names."""
+
+Make = Callable[[str, int, str], tuple[dict[str, bytes], Any]]
+"""Writes so many chunks of a run to a store, and returns the outputs and the result that one process makes of them."""
 
 
 def be_store(folder: Path) -> None:
@@ -330,7 +343,7 @@ def publish() -> None:
         state_machine_parameter,
         version_parameter,
     )
-    from mycelium.run import code_version  # noqa: PLC0415
+    from mycelium.version import code_version  # noqa: PLC0415
 
     boto3.client("s3").create_bucket(Bucket=BUCKET)
     for name, value in {
@@ -343,24 +356,48 @@ def publish() -> None:
         boto3.client("ssm").put_parameter(Name=name, Value=value, Type="String", Overwrite=True)
 
 
-def compare(platform: Platform, n: int, kills: int, share: float, at_once: int) -> None:
-    """Run undisturbed, then disturbed, and print both."""
-    walls = {}
-    for name, faults, times in (("undisturbed", 0.0, 0), ("disturbed", share, kills)):
+UNDISTURBED, DISTURBED = "undisturbed", "disturbed"
+
+
+def compare(platform: Platform, n: int, kills: int, share: float, at_once: int) -> tuple[Table, list[Figure]]:
+    """Run undisturbed, then disturbed; return both side by side."""
+    found: dict[str, dict[str, Cell]] = {}
+    for name, faults, times in ((UNDISTURBED, 0.0, 0), (DISTURBED, share, kills)):
         run = f"gsm8k-{'ab'[times > 0] * 12}"
         outputs, result = make_chunks(f"s3://{BUCKET}", n, run, seed=100_000 * times)
         platform.begin(faults, seed=1)
         told = coordinate(platform, n, times, at_once, run)
         check(f"s3://{BUCKET}", told.summary, outputs, result, n)
-        walls[name] = told.wall_s
         had = ", ".join(f"{count} {fault}" for fault, count in sorted(platform.faults.items()) if fault)
-        print(f"\n{name}: {told.wall_s:.1f} s; {n} chunks done, each output and the result as one process makes them")
-        print(f"  {platform.calls.total()} calls; faults: {had or 'none'}; restarts beyond the kills: {told.restarts}")
-        print(f"  finished chunks called again after a kill: {platform.again}; in flight then: {platform.cut_off}")
-        print(f"  from a start to its first call: {', '.join(f'{s:.1f}' for s in told.started_s) or '-'} s")
-        print(f"  LIST requests of {times + 1 + told.restarts} coordinators: {dict(told.lists)}")
-        print(f"  backups in the last coordinator: {told.summary['notes'] or 'none'}")
-    print(f"\nratio {walls['disturbed'] / walls['undisturbed']:.2f}; {describe_machine()}")
+        found[name] = {
+            "time, s": told.wall_s,
+            "chunks done, as one process makes them": n,
+            "coordinators killed": times,
+            "restarts beyond the kills": told.restarts,
+            "calls": platform.calls.total(),
+            "faults": had or "none",
+            "finished chunks called again after a kill": platform.again,
+            "in flight at a kill": platform.cut_off,
+            "from a start to its first call, s": tuple(told.started_s) or None,
+            "LIST requests": ", ".join(f"{count} {what}" for what, count in dict(told.lists).items()),
+            "backups in the last coordinator": str(told.summary["notes"] or "none"),
+        }
+    return tabulate(found, f"{n:,} chunks, {share:.0%} of calls with a fault, {kills} coordinators killed.", n)
+
+
+def tabulate(found: dict[str, dict[str, Cell]], caption: str, n: int) -> tuple[Table, list[Figure]]:
+    """Return what was counted of both runs, and the time of the one over that of the other."""
+    rows = tuple((what, *(found[name][what] for name in found)) for what in found[UNDISTURBED])
+    ratio = (middle(found[DISTURBED]["time, s"]) or 0) / (middle(found[UNDISTURBED]["time, s"]) or 1)
+    figures = [
+        Figure("ratio", "time of the disturbed run over that of an undisturbed one", ratio, "×", form=".2f"),
+        Figure("done", f"chunks of {n:,} that are done, byte for byte", n, at_least=n),
+    ]
+    again = found[DISTURBED].get("finished chunks called again after a kill")
+    if again is not None:
+        figures.append(Figure("again", "finished chunks that were called again", again, at_most=0))
+        figures.append(Figure("calls", f"calls for {n:,} chunks", found[DISTURBED]["calls"]))
+    return Table(caption, tuple(map(Column, found)), rows), figures
 
 
 def find_workers(pid: int) -> list[int]:
@@ -376,13 +413,15 @@ def find_workers(pid: int) -> list[int]:
     return [worker for child in children(pid) for worker in children(child)]
 
 
-def coordinate_here(folder: Path, n: int, kills: int, deaths: int, run: str) -> tuple[float, dict[str, Any], int, int]:
+def coordinate_here(
+    folder: Path, n: int, kills: int, deaths: int, words: Sequence[str]
+) -> tuple[float, dict[str, Any], int, int]:
     """Run the command over a folder to its end.
 
     Returns:
         Its wall time, what it said, how many workers were killed, and how many chunks were there at the last kill.
     """
-    words = ["run-stage", "heartbeat", "--input", f"iaf/{run}", "--store", str(folder), "--quiet", "--json"]
+    words = ["run-stage", "heartbeat", "--store", str(folder), "--quiet", "--json", *words]
     command = [sys.executable, "-m", "coordinator", *words]
     draw, killed, left, written, before = random.Random(1), 0, kills, 0, 0
     start = time.perf_counter()
@@ -407,29 +446,75 @@ def coordinate_here(folder: Path, n: int, kills: int, deaths: int, run: str) -> 
         assert process.returncode in {1, -signal.SIGKILL}, err
 
 
-def compare_here(n: int, kills: int, deaths: int, problems: int) -> None:
-    """Run over a folder, undisturbed and disturbed, and print both."""
+def make_large_chunks(uri: str, n: int, run: str) -> tuple[dict[str, bytes], Any]:
+    """Write chunks of 4.5 MB, of which many are the same bytes in one file; return what one process makes of them."""
+    from benchmarks import dispatch  # noqa: PLC0415
+    from lambdas.stages.heartbeat import STAGE, HeartbeatParams  # noqa: PLC0415
+    from mycelium.manifest import read_manifest, write_manifest  # noqa: PLC0415
+    from mycelium.plan import plan_run  # noqa: PLC0415
+    from mycelium.reduce import reduce_encoded  # noqa: PLC0415
+    from mycelium.store import LocalStore, MemoryStore  # noqa: PLC0415
+    from mycelium.task import decode_part, run_task  # noqa: PLC0415
+
+    store, target = LocalStore(uri), MemoryStore()
+    dispatch.write_chunks(store, min(n, N_LARGE))
+    made = read_manifest(store, "iaf", dispatch.RUN)
+    outcomes = []
+    for i in range(n):
+        (ref,) = made.outcomes[i % N_LARGE].outputs
+        key = f"iaf/{run}/{i:05d}.parquet"
+        (Path(uri) / key).parent.mkdir(exist_ok=True)
+        (Path(uri) / key).hardlink_to(Path(uri) / ref.key)
+        outcomes.append(replace(made.outcomes[0], chunk_id=f"{i:05d}", outputs=(replace(ref, key=key),)))
+    source = replace(made, run_id=run, outcomes=tuple(outcomes), n_chunks=n)
+    write_manifest(store, source, STAGE.reads)
+    plan = plan_run(store, target, STAGE, HeartbeatParams(), [source])
+    parts = []
+    for task in plan.tasks:
+        done = run_task(task, STAGE, HeartbeatParams(), store, target)
+        assert done.part is not None, done.outcome.error
+        parts.append(done.part)
+    total = decode_part(reduce_encoded(STAGE, parts))
+    outputs = {info.key: target.get(info.key) for info in target.list(f"heartbeats/{plan.run_id}/")}
+    return outputs, STAGE.conclude(total, HeartbeatParams())
+
+
+def compare_here(
+    title: str, make: Make, n: int, kills: int, deaths: int, words: Sequence[str] = ()
+) -> tuple[Table, list[Figure]]:
+    """Run over a folder, undisturbed and disturbed; return both side by side."""
     from mycelium.manifest import read_manifest  # noqa: PLC0415
     from mycelium.store import LocalStore  # noqa: PLC0415
 
-    walls = {}
-    for name, times, dead in (("undisturbed", 0, 0), ("disturbed", kills, deaths)):
+    counted: dict[str, dict[str, Cell]] = {}
+    run = "gsm8k-" + "a" * 12
+    for name, times, dead in ((UNDISTURBED, 0, 0), (DISTURBED, kills, deaths)):
         with tempfile.TemporaryDirectory() as made:
-            outputs, result = make_chunks(made, n, "gsm8k-" + "a" * 12, 1, problems)
-            wall_s, summary, killed, before = coordinate_here(Path(made), n, times, dead, "gsm8k-" + "a" * 12)
+            outputs, result = make(made, n, run)
+            asked = ("--input", f"iaf/{run}", *words)
+            wall_s, summary, killed, before = coordinate_here(Path(made), n, times, dead, asked)
             check(made, summary, outputs, result, n)
             found = Counter(o.status for o in read_manifest(LocalStore(made), "heartbeats", summary["run"]).outcomes)
-            walls[name] = wall_s
-            print(f"\n{name}: {wall_s:.1f} s; {n} chunks done, each output and the result as one process makes them")
-            print(f"  {times} coordinators and {killed} workers killed; {before} chunks were there at the last kill")
-            print(f"  chunks in the last coordinator: {dict(found)}")
             assert found["found"] >= before, "what was there is not done again"
-    print(f"\nratio {walls['disturbed'] / walls['undisturbed']:.2f}; {describe_machine()}")
+        counted[name] = {
+            "time, s": wall_s,
+            "chunks done, as one process makes them": n,
+            "coordinators killed": times,
+            "workers killed": killed,
+            "chunks that were there at the last kill": before,
+            "chunks in the last coordinator": ", ".join(f"{count} {status}" for status, count in found.items()),
+        }
+    killed_words = f"{kills} coordinators" + (f" and {deaths} workers" if deaths else "")
+    table, figures = tabulate(counted, f"{n:,} {title}; {killed_words} killed.", n)
+    figures = [
+        replace(figure, name=f"{NAMES[title]}{figure.name}", what=f"{title}: {figure.what}") for figure in figures
+    ]
+    return replace(table, name=title.replace(" ", "-").replace(",", "")), figures
 
 
 def main() -> None:
-    """Serve, and compare."""
-    parser = argparse.ArgumentParser()
+    """Serve, compare and record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=1000)
     parser.add_argument("--kills", type=int, default=5)
     parser.add_argument("--share", type=float, default=0.05)
@@ -439,13 +524,30 @@ def main() -> None:
     parser.add_argument("--executor", choices=["lambda", "local"], default="lambda")
     parser.add_argument("--deaths", type=int, default=10)
     parser.add_argument("--problems", type=int, default=48)
+    add_out(parser)
+    parser.add_argument("--large", type=int, default=1000, help="chunks of 4.5 MB; 0 for none")
     asked = parser.parse_args()
     if asked.store:
         be_store(asked.store)
         return
     if asked.executor == "local":
-        compare_here(asked.n, asked.kills, asked.deaths, asked.problems)
+        recording = begin("run-chaos-local", asked.out)
+        small = partial(make_chunks, seed=1, problems=asked.problems)
+        found = [
+            compare_here("small chunks", small, asked.n, asked.kills, 0),
+            compare_here(
+                "small chunks, two workers", small, asked.n, asked.kills, asked.deaths, ("--max-workers", "2")
+            ),
+        ]
+        if asked.large:
+            found.append(compare_here("chunks of 4.5 MB", make_large_chunks, asked.large, asked.kills, 0))
+        recording.save(
+            "A run whose workers and coordinator are killed",
+            [table for table, _ in found],
+            [figure for _, figures in found for figure in figures],
+        )
         return
+    recording = begin("run-chaos", asked.out)
     multiprocessing.get_context("forkserver").set_forkserver_preload(["lambdas.handler", "lambdas.stages.heartbeat"])
     with tempfile.TemporaryDirectory() as made:
         me = [sys.executable, "-m", "benchmarks.run_chaos", "--store", made]
@@ -459,9 +561,10 @@ def main() -> None:
                 with serve_platform(platform) as url:
                     os.environ["AWS_ENDPOINT_URL_LAMBDA"] = url
                     publish()
-                    compare(platform, asked.n, asked.kills, asked.share, asked.at_once)
+                    table, figures = compare(platform, asked.n, asked.kills, asked.share, asked.at_once)
             finally:
                 store.kill()
+    recording.save("A run through all that goes wrong", [table], figures)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,13 @@ says what must not be imported.
 """
 
 import argparse
-import os
-import statistics
+import resource
 import subprocess
 import sys
 import time
+
+from benchmarks.record import add_out, begin
+from benchmarks.result import Column, Figure, Table
 
 LINES = {
     "python -c pass": ["-c", "pass"],
@@ -28,29 +30,39 @@ LINES = {
 
 def measure(words: list[str]) -> tuple[float, float]:
     """Return the seconds of one process, from its start to its end, and those of a processor."""
-    started, before = time.perf_counter(), os.times()
+    started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
-    after = os.times()
-    spent = after.children_user + after.children_system - before.children_user - before.children_system
-    return time.perf_counter() - started, spent
+    wall_s, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall_s, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def main() -> None:
-    """Print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Measure and record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repetitions", type=int, default=11)
+    add_out(parser)
     options = parser.parse_args()
+    recording = begin("start-up", options.out)
     taken: dict[str, list[tuple[float, float]]] = {line: [] for line in LINES}
     for _ in range(options.repetitions + 1):
         for line, words in LINES.items():
             taken[line].append(measure(words))
-    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors, {options.repetitions} repetitions")
-    print(f"{'ms':<38} {'median':>7} {'least':>7} {'most':>7} {'CPU':>7}")
-    for line, pairs in taken.items():
-        warm = sorted(wall for wall, _ in pairs[1:])  # the first reads the disk
-        spent = statistics.median(cpu for _, cpu in pairs[1:])
-        columns = (statistics.median(warm), warm[0], warm[-1], spent)
-        print(f"{line:<38} " + " ".join(f"{seconds * 1e3:>7.0f}" for seconds in columns))
+    # The first of each reads the disk, and doesn't count.
+    wall_s, cpu_s = ({line: tuple(pair[i] for pair in pairs[1:]) for line, pairs in taken.items()} for i in range(2))
+    table = Table(
+        f"Processes from their start to their end, {options.repetitions} repetitions.",
+        (Column("from start to end", "s"), Column("of a processor", "s")),
+        tuple((f"`{line}`", wall_s[line], cpu_s[line]) for line in LINES),
+        base="`python -c pass`",
+        by="of a processor",
+    )
+    ours, peer = "mycelium --help", "import pyarrow"
+    figures = [
+        Figure("help", f"`{ours}`, from start to end", wall_s[ours], "s", f"`{peer}`", wall_s[peer], at_most=0.3),
+        Figure("help-cpu", f"`{ours}`, of a processor", cpu_s[ours], "s", f"`{peer}`", cpu_s[peer]),
+        Figure("pyarrow", f"`{peer}`, from start to end", wall_s[peer], "s"),
+    ]
+    recording.save("What `--help` takes, beside the imports that it does without", [table], figures)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import functools
 import itertools
 import multiprocessing
 import re
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -25,6 +24,8 @@ import pyarrow as pa
 import torch
 
 import samples
+from benchmarks.record import add_out, begin
+from benchmarks.result import Cell, Column, Table
 from gpu_workers.extract import ExtractParams, extract_chunk
 from gpu_workers.teacher import Teacher, load_teacher
 from lambdas.stages import heartbeat, jsd
@@ -39,6 +40,8 @@ RESAMPLES = 2_000
 PERMUTATIONS = 10_000
 MIN_RUNS = (1, 3, 5, 8)
 PEAKS = ((0.05, 8), (0.1, 8), (0.2, 8), (0.1, 16))
+PLAIN_BEATS, PLAIN_PEAKS = "min run 5", f"prominence {jsd.PROMINENCE}, distance {jsd.DISTANCE}"
+"""The stages' own parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +174,16 @@ def permute(one: Floats, other: Floats, rng: np.random.Generator) -> float:
     return (1 + extreme) / (1 + PERMUTATIONS)
 
 
-def describe(name: str, counts: Floats, of: Measured, half: npt.NDArray[np.intp], rng: np.random.Generator) -> None:
-    """Print one row: a count of each problem against the true number of steps."""
+def describe(
+    name: str, counts: Floats, of: Measured, half: npt.NDArray[np.intp], rng: np.random.Generator
+) -> tuple[str, ...]:
+    """Return one row: a count of each problem against the true number of steps."""
     counts, steps, tokens, prompt = counts[half], of.steps[half], of.tokens[half], of.prompt[half]
     cells = []
     for given in ((), (tokens,), (tokens, prompt)):
+        if any(np.array_equal(counts, each) for each in given):
+            cells.append("")  # nothing is left of it
+            continue
 
         def partial(chosen: npt.NDArray[np.intp], given: tuple[Floats, ...] = given) -> float:
             left = [without(values[chosen], *(each[chosen] for each in given)) for values in (counts, steps)]
@@ -183,25 +191,24 @@ def describe(name: str, counts: Floats, of: Measured, half: npt.NDArray[np.intp]
 
         value, (low, high) = partial(np.arange(len(half))), bootstrap(partial, len(half), rng)
         p = permute(without(counts, *given), without(steps, *given), rng)
-        cells.append(f"{value:6.2f} [{low:5.2f}, {high:5.2f}] p {p:.4f}")
+        cells.append(f"{value:.2f} [{low:.2f}, {high:.2f}], p {p:.2g}".replace("-", "−"))
     spearman = float(pearson(rank(counts), rank(steps)))
-    low, high = bootstrap(lambda chosen: float(pearson(rank(counts[chosen]), rank(steps[chosen]))), len(half), rng)
     off = np.abs(counts - steps).mean()
-    print(f"{name:58} {cells[0]}  {spearman:5.2f} [{low:5.2f}, {high:5.2f}]  {cells[1]}  {cells[2]}  {off:6.2f}")
+    return name, cells[0], f"{spearman:.2f}".replace("-", "−"), cells[1], cells[2], f"{off:.2f}"
 
 
-def over_heads(name: str, counts: Floats, of: Measured, half: npt.NDArray[np.intp], rng: np.random.Generator) -> None:
-    """Print how the heads' correlations are spread, and what the largest of as many would be by chance."""
+def over_heads(
+    name: str, counts: Floats, of: Measured, half: npt.NDArray[np.intp], rng: np.random.Generator
+) -> list[tuple[Cell, ...]]:
+    """Return how the heads' correlations are spread, and what the largest of as many would be by chance."""
+    rows: list[tuple[Cell, ...]] = []
     for what, given in (("", ()), (", given tokens", (of.tokens[half],))):
         steps = without(of.steps[half], *given)
         heads = np.stack([without(column, *given) for column in counts[half].T])
         found = pearson(heads, steps)
         chance = [np.abs(pearson(heads, rng.permutation(steps))).max() for _ in range(1_000)]
-        low, first, middle, third, high = np.percentile(found, [0, 25, 50, 75, 100])
-        print(
-            f"{name + what:40} {low:6.2f} {first:6.2f} {middle:6.2f} {third:6.2f} {high:6.2f}   {found.mean():6.2f}"
-            f"   {np.percentile(chance, 95):6.2f}"
-        )
+        rows.append((name + what, *map(float, np.percentile(found, [0, 25, 50, 75, 100])), np.percentile(chance, 95)))
+    return rows
 
 
 def choose(counts: dict[str, Floats], of: Measured, half: npt.NDArray[np.intp], *, given: bool) -> tuple[str, int]:
@@ -216,15 +223,55 @@ def choose(counts: dict[str, Floats], of: Measured, half: npt.NDArray[np.intp], 
     return max(scores, key=lambda key: scores[key])
 
 
+def judge(found: Measured, chosen: npt.NDArray[np.intp], judged: npt.NDArray[np.intp]) -> tuple[Table, Table]:
+    """Return every count beside the true number of steps, and how the heads are spread."""
+    rng = np.random.default_rng(2026)
+    lengths = {"tokens of the chain": found.tokens, "sentences of the chain": found.sentences}
+    rows = [
+        describe(name, counts, found, judged, rng)
+        for name, counts in (lengths | {"tokens of the problem": found.prompt}).items()
+    ]
+    for what, tables, plain in (("beats", found.beats, PLAIN_BEATS), ("divergence", found.peaks, PLAIN_PEAKS)):
+        if what == "beats":
+            head = int(found.bimodality.argmax())
+            name = f"beats, most bimodal head ({head // 8}.{head % 8}), the paper's choice"
+            rows.append(describe(name, tables[plain][:, head], found, judged, rng))
+        picked: dict[tuple[str, int], str] = {}
+        for settings in ({plain: tables[plain]}, tables):
+            for given in (False, True):
+                how = f"best head{' and setting' if len(settings) > 1 else ''}{', given tokens' if given else ''}"
+                picked.setdefault(choose(settings, found, chosen, given=given), how)
+        for (setting, head), how in picked.items():
+            where = f"{head // 8}.{head % 8}" + ("" if setting == plain else f", {setting}")
+            rows.append(describe(f"{what}, {how} ({where})", tables[setting][:, head], found, judged, rng))
+        rows.append(describe(f"{what}, mean over all heads", tables[plain].mean(axis=1), found, judged, rng))
+    caption = (
+        f"{len(found.steps)} problems with {found.steps.sum():,.0f} steps, {len(chosen)} to choose on and "
+        f"{len(judged)} to judge by; heads as layer.head; correlations with the true number of steps:"
+    )
+    columns = ("Pearson", "Spearman", "Pearson, given tokens", "given tokens and the problem's", "off by, steps")
+    heads = over_heads("beats", found.beats[PLAIN_BEATS], found, judged, rng)
+    heads += over_heads("divergence", found.peaks[PLAIN_PEAKS], found, judged, rng)
+    n_heads = found.bimodality.size
+    chance = f"the greatest of {n_heads} by chance, 95 %"
+    names = ("least", "quarter", "median", "three quarters", "greatest", chance)
+    spread = tuple(Column(name, form=".2f") for name in names)
+    return (
+        Table(caption, tuple(map(Column, columns)), tuple(rows), "counts", "count"),
+        Table(f"Over the {n_heads} heads, on the second half:", spread, tuple(heads), "heads", "Pearson"),
+    )
+
+
 def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Measure and record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", type=int, default=300)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="write what was counted there, or read it if it is there")
+    add_out(parser)
     options = parser.parse_args()
-    started = time.perf_counter()
+    recording = begin("step-counts", options.out)
     drawn = itertools.islice(stream("benchmarks/step_counts", "heldout"), options.problems)
     problems = list({problem.id: problem for problem in drawn}.values())
     if options.keep and options.keep.exists():
@@ -233,43 +280,10 @@ def main() -> None:
         counted = measure(problems, options.device, options.workers)
         if options.keep:
             np.savez_compressed(options.keep, allow_pickle=False, **counted)
-    found = take_apart(counted, problems)
-    rng = np.random.default_rng(2026)
-    n = len(problems)
-    order = rng.permutation(n)
-    chosen, judged = np.sort(order[: n // 2]), np.sort(order[n // 2 :])
-    print(
-        f"{n} held-out problems, {len(chosen)} to choose on, {len(judged)} to judge by; "
-        f"{found.steps.sum():.0f} steps, {found.tokens.sum():.0f} tokens; read in {time.perf_counter() - started:.0f} s"
-    )
-    plain_beats, plain_peaks = "min run 5", f"prominence {jsd.PROMINENCE}, distance {jsd.DISTANCE}"
-    print("correlation with the true number of steps [95 % interval], p by permutation")
-    titles = ("Pearson", "Spearman", "Pearson, given tokens", "given tokens and problem's", "off by")
-    print(f"{'':58} {titles[0]:33}  {titles[1]:20}  {titles[2]:33}  {titles[3]:33}  {titles[4]}")
-    for what, tables, plain in (("beats", found.beats, plain_beats), ("divergence", found.peaks, plain_peaks)):
-        default = {plain: tables[plain]}
-        for how, choice in (
-            ("best head", choose(default, found, chosen, given=False)),
-            ("best head given tokens", choose(default, found, chosen, given=True)),
-            ("best head and setting", choose(tables, found, chosen, given=False)),
-            ("best head and setting given tokens", choose(tables, found, chosen, given=True)),
-        ):
-            where = f"{choice[1] // 8}.{choice[1] % 8}"
-            setting = "" if choice[0] == plain else f", {choice[0]}"
-            describe(f"{what}: {how} ({where}{setting})", tables[choice[0]][:, choice[1]], found, judged, rng)
-        if what == "beats":
-            head = int(found.bimodality.argmax())
-            where = f"{head // 8}.{head % 8}"
-            describe(f"beats: most bimodal head ({where})", tables[plain][:, head], found, judged, rng)
-        describe(f"{what}: mean over all heads", tables[plain].mean(axis=1), found, judged, rng)
-    describe("tokens of the chain", found.tokens, found, judged, rng)
-    describe("sentences of the chain", found.sentences, found, judged, rng)
-    describe("tokens of the problem", found.prompt, found, judged, rng)
-    names = ("min", "25 %", "median", "75 %", "max")
-    spread = " ".join(f"{name:>6}" for name in names)
-    print(f"\n{'over the 64 heads, second half':40} {spread}   {'mean':>6}   by chance")
-    over_heads("beats", found.beats[plain_beats], found, judged, rng)
-    over_heads("divergence", found.peaks[plain_peaks], found, judged, rng)
+    order = np.random.default_rng(2026).permutation(len(problems))
+    half = len(problems) // 2
+    tables = judge(take_apart(counted, problems), np.sort(order[:half]), np.sort(order[half:]))
+    recording.save("What attention says of the number of steps, beside what lengths say", tables)
 
 
 if __name__ == "__main__":

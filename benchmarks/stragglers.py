@@ -22,15 +22,23 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.fan_out import EVENT, answer_well, in_threads, make_certificate, make_tasks, serve, wait_for
-from benchmarks.measure import describe_machine
+from benchmarks.record import add_out, begin
+from benchmarks.result import Cell, Column, Figure, Table
 
 SLOW = 20.0
+QUOTED = {
+    "slow-117": "1 of 117 slow, --backups",
+    "slow-117-alone": "1 of 117 slow, --no-backups",
+    "slow-1000": "1 % of 1,000 slow, --backups",
+    "slow-1000-alone": "1 % of 1,000 slow, --no-backups",
+    "throttled-1000": "1,000, 20 % throttled",
+}
 THROTTLED = 0.2
 _CHUNK = re.compile(rb'"chunk_id": ?"(\d+)"')
 
@@ -84,10 +92,10 @@ def ours(url: str, cert: str, *, backups: bool) -> Callable[[int], int]:
     """Return the executor as a function of the number of tasks, which returns how many failed."""
     from botocore.credentials import Credentials  # noqa: PLC0415 - only where it is measured
 
+    from coordinator.endpoint import Endpoint  # noqa: PLC0415
     from coordinator.executors.aws_lambda import LambdaExecutor  # noqa: PLC0415
     from coordinator.executors.backup import BACKUPS  # noqa: PLC0415
     from coordinator.executors.fly import Flyer  # noqa: PLC0415
-    from coordinator.executors.invoke import Endpoint  # noqa: PLC0415
 
     flyer = Flyer(Endpoint(url, "us-east-1", Credentials("a", "b"), cert), 330)
 
@@ -138,13 +146,15 @@ NEVER = 10**9
 """Every so-manieth chunk is slow: none."""
 
 
-def run_all(folder: Path, delay_s: float, rounds: int) -> None:
-    """Measure every case in turn, and print the tables."""
+def run_all(folder: Path, rounds: int, sizes: Sequence[int]) -> dict[tuple[str, int], list[Row]]:
+    """Measure every case in turn."""
     url, cert = f"https://127.0.0.1:{(folder / 'port').read_text()}", str(folder / "cert.pem")
     with_backups, without = ours(url, cert, backups=True), ours(url, cert, backups=False)
     standard, adaptive = boto3_way(url, cert, "standard", 3), boto3_way(url, cert, "adaptive", 10)
     cases: dict[tuple[str, int], tuple[Callable[[int], int], int, float]] = {}
     for n, every, share in ((117, 117, "1 of 117"), (1000, 100, "1 % of 1,000")):
+        if n not in sizes:
+            continue
         cases[f"{n:,}, none slow, backups", n] = (with_backups, NEVER, 0.0)
         cases[f"{share} slow, --no-backups", n] = (without, every, 0.0)
         cases[f"{share} slow, --backups", n] = (with_backups, every, 0.0)
@@ -159,34 +169,48 @@ def run_all(folder: Path, delay_s: float, rounds: int) -> None:
         for case, (way, every, throttled) in cases.items():
             number += 1
             rows[case].append(measure(folder, way, case[1], every, throttled, number))
-    print_rows(rows, delay_s)
+    return rows
 
 
-def print_rows(rows: dict[tuple[str, int], list[Row]], delay_s: float) -> None:
-    """Print medians; each disturbed run beside the undisturbed one of its way."""
-    print(f"\nA task takes {delay_s:g} s, a slow one {delay_s * SLOW:g} s\n{describe_machine()}")
-    width = max(len(name) for name, _ in rows)
-    print(f"{'':{width}}  {'wall s':>7}  {'tasks':>5}  {'ratio':>5}  {'calls beyond n':>14}  {'failed':>6}")
+def tabulate(rows: dict[tuple[str, int], list[Row]], delay_s: float) -> tuple[Table, list[Figure]]:
+    """Return what each case took; each disturbed run beside the undisturbed one of its way."""
+    lines: list[tuple[Cell, ...]] = []
+    figures = []
     base = 1.0
     for (name, n), each in rows.items():
-        wall = statistics.median(row.wall_s for row in each)
+        walls = tuple(row.wall_s for row in each)
+        wall = statistics.median(walls)
         base = wall if ", none " in name else base
-        extra = statistics.median(row.calls for row in each) - n
-        failed = statistics.median(row.failed for row in each)
-        print(f"{name:{width}}  {wall:7.2f}  {wall / delay_s:5.2f}  {wall / base:5.2f}  {extra:14.0f}  {failed:6.0f}")
+        extra, failed = (
+            int(statistics.median(values)) for values in zip(*((r.calls - n, r.failed) for r in each), strict=True)
+        )
+        lines.append((name, walls, wall / delay_s, wall / base, extra, failed))
+        figures += [Figure(key, name, wall / base, "×") for key, ours in QUOTED.items() if ours == name]
+    columns = (
+        Column("time", "s"),
+        Column("in tasks", form=".2f"),
+        Column("over undisturbed", form=".2f"),
+        Column("calls beyond n"),
+        Column("failed"),
+    )
+    caption = f"A task takes {delay_s:g} s, a slow one {delay_s * SLOW:g} s."
+    return Table(caption, columns, tuple(lines), label="case"), figures
 
 
 def main() -> None:
-    """Start the stub, and measure."""
-    parser = argparse.ArgumentParser()
+    """Start the stub, measure and record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--delay", type=float, default=1.0)
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[117, 1000], help="tasks: 117, 1000 or both")
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
+    add_out(parser)
     asked = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     if asked.serve:
         misbehave(asked.serve, asked.delay)
         return
+    recording = begin("stragglers", asked.out)
     me = [sys.executable, "-m", "benchmarks.stragglers", "--delay", str(asked.delay), "--serve"]
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
@@ -194,9 +218,11 @@ def main() -> None:
         with subprocess.Popen([*me, made], env=dict(os.environ)) as server:
             try:
                 wait_for(folder / "port")
-                run_all(folder, asked.delay, asked.rounds)
+                rows = run_all(folder, asked.rounds, asked.sizes)
             finally:
                 server.kill()
+    table, figures = tabulate(rows, asked.delay)
+    recording.save("What slow and throttled invocations cost a run", [table], figures)
 
 
 if __name__ == "__main__":

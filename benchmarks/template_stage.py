@@ -1,25 +1,30 @@
 """The stage `templates`, from chunks to chunks: memory, time, and how both grow.
 
-python -m benchmarks.template_stage                  # one process, 41,787 steps of 896 numbers
-python -m benchmarks.template_stage --rounds         # a million steps, templates grown on sums, round by round
-python -m benchmarks.template_stage --map            # how fast an artifact is loaded and assigns
+    python -m benchmarks.template_stage [--only gathered sums map] [--steps N …] [--k-max N]
+
+gathered  p(y|x) of 41,787 steps of 896 numbers is gathered, and templates are grown in memory
+sums      250,000 and 1,000,000 steps; templates are grown on sums, round by round
+map       how fast an artifact is loaded, and steps are assigned
 
 The steps are made up: 34 kinds of very different frequency, vectors about their kinds' centres. Each size runs in a
 process of its own with one worker, itself, so that its peak and its CPU time are all there is.
 """
 
 import argparse
+import json
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.measure import describe_machine
+from benchmarks.record import add_out, begin
+from benchmarks.result import Column, Figure, Table
 from coordinator.executors.local import LocalExecutor
 from lambdas.stages.labels import LABELS
 from lambdas.stages.steps import STEPS
@@ -38,6 +43,8 @@ from mycelium.templates.params import TemplatesParams
 N_LABEL = 34
 STEPS_EACH = 8
 OF = Provenance("made-up", "made up")
+STEPS_OF = {"gathered": [41_787], "sums": [250_000, 1_000_000], "map": [20_000]}
+NUMBERS = {"gathered": 896, "sums": 32}
 
 
 @dataclass(frozen=True)
@@ -132,8 +139,8 @@ def make_runs(store: LocalStore, size: Size) -> list[Manifest]:
     return manifests
 
 
-def run(size: Size, folder: Path) -> Manifest:
-    """Run the stage over made-up steps, and print what that took."""
+def run(size: Size, folder: Path) -> tuple[Manifest, dict[str, Any]]:
+    """Run the stage over made-up steps; return its manifest, and what that took."""
     store = LocalStore(folder)
     manifests = make_runs(store, size)
     before, start = peak_memory_mb(), time.perf_counter()
@@ -141,20 +148,20 @@ def run(size: Size, folder: Path) -> Manifest:
     plan = plan_run(store, store, STAGE, size.params, manifests)
     manifest = run_plan(store, plan, LocalExecutor(1), quiet=True)
     assert manifest.complete, manifest.failed
-    rounds = sum("question" in info.key for info in store.list(f"fits/{plan.run_id}/"))
-    print(
-        f"{size.n_step:>9,} x {size.n_feature:<4} {rounds:>5} rounds  {time.perf_counter() - start:8.1f} s  "
-        f"{time.process_time() - used:8.1f} CPU s  peak {peak_memory_mb():5.0f} MB (before {before:.0f})  "
-        f"k = {manifest.result['fit'][0]['k']}",
-        flush=True,
-    )
-    return manifest
+    took: dict[str, Any] = {
+        "wall_s": time.perf_counter() - start,
+        "cpu_s": time.process_time() - used,
+        "rounds": sum("question" in info.key for info in store.list(f"fits/{plan.run_id}/")),
+        "peak_mb": peak_memory_mb(),
+        "before_mb": before,
+        "k": manifest.result["fit"][0]["k"],
+    }
+    return manifest, took
 
 
-def measure_map(folder: Path) -> None:
-    """Print how long an artifact takes to load, and how fast steps are assigned."""
-    size = Size(20_000, 512, 2_000, TemplatesParams(k=60, k_max=60))
-    manifest = run(size, folder)
+def measure_map(size: Size, folder: Path) -> dict[str, Any]:
+    """Return how large an artifact is, how long it takes to load, and how many steps a second are assigned."""
+    manifest, _ = run(size, folder)
     assert manifest.fit is not None
     data = LocalStore(folder).get(manifest.fit.key)
     seconds = []
@@ -164,42 +171,94 @@ def measure_map(folder: Path) -> None:
         seconds.append(time.perf_counter() - start)
     tables = list(make_chunk(99, 8_000, size).values())
     tables[3] = tables[3].replace_schema_metadata({MADE_BY: b'["made up v1",{}]'})  # as a task would say
-    steps = []
+    rates = []
     for _ in range(5):
         start = time.perf_counter()
         map_steps([*tables, decode_part(data)], size.params)
-        steps.append(8_000 / (time.perf_counter() - start))
-    print(f"artifact {len(data) / 1e6:.2f} MB, loaded in {np.median(seconds) * 1000:.1f} ms; "
-          f"{np.median(steps):,.0f} steps/s assigned in one process")  # fmt: skip
+        rates.append(8_000 / (time.perf_counter() - start))
+    return {"size_mb": len(data) / 1e6, "load_s": seconds, "steps_s": rates}
+
+
+def measure_alone(part: str, n_step: int, k_max: int | None) -> dict[str, Any]:
+    """Measure one part at one size; this process does nothing else."""
+    with tempfile.TemporaryDirectory() as folder:
+        if part == "map":
+            k = k_max or 60
+            return measure_map(Size(n_step, 512, 2_000, TemplatesParams(k=k, k_max=k)), Path(folder))
+        if part == "sums":
+            params = TemplatesParams(sample=50_000, in_memory=0, k_max=k_max or 6)
+            return run(Size(n_step, 32, 10_000, params), Path(folder))[1]
+        return run(Size(n_step, 896, 512, TemplatesParams(k_max=k_max or 60)), Path(folder))[1]
+
+
+def measure_apart(part: str, n_step: int, k_max: int | None) -> dict[str, Any]:
+    """Measure the same in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.template_stage", "--alone", "--only", part, "--steps", str(n_step)]
+    command += ["--k-max", str(k_max)] if k_max else []
+    answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    found: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
+    print(f"{part}, {n_step:,} steps: {found}", file=sys.stderr, flush=True)
+    return found
+
+
+def tabulate_stage(found: dict[tuple[str, int], dict[str, Any]]) -> Table:
+    """Return what runs of the stage took, as a table."""
+    rows = []
+    for (part, n_step), took in found.items():
+        how = "gathered" if part == "gathered" else "asked for in sums"
+        where = f"{how}, {took['k']} templates"
+        taken = (took["rounds"], took["cpu_s"], took["peak_mb"], took["before_mb"])
+        rows.append((f"{n_step:,}", NUMBERS[part], where, *taken))
+    columns = (
+        Column("numbers each"),
+        Column("p(y|x)"),
+        Column("rounds"),
+        Column("of a processor", "s"),
+        Column("peak", "MB"),
+        Column("of it before", "MB"),
+    )
+    return Table("Made-up steps, one process with one thread.", columns, tuple(rows), "stage", "steps")
 
 
 def main() -> None:
-    """Measure what is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--rounds", action="store_true", help="templates grown on sums")
-    parser.add_argument("--map", action="store_true", help="the map alone")
+    """Measure what is asked for, and record it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=list(STEPS_OF), default=list(STEPS_OF))
     parser.add_argument("--steps", type=int, nargs="+", help="how many; several for growth")
     parser.add_argument("--k-max", type=int, default=None)
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
+    add_out(parser)
     given = parser.parse_args()
-    sizes = given.steps or ([250_000, 500_000, 1_000_000] if given.rounds else [41_787])
-    if not given.alone:
-        print(describe_machine(), flush=True)
-        for n_step in sizes:
-            command = [sys.executable, "-m", "benchmarks.template_stage", "--alone", "--steps", str(n_step)]
-            command += ["--rounds"] * given.rounds + ["--map"] * given.map
-            command += ["--k-max", str(given.k_max)] if given.k_max else []
-            subprocess.run(command, check=True)
+    if given.alone:
+        print(json.dumps(measure_alone(given.only[0], given.steps[0], given.k_max)))
         return
-    with tempfile.TemporaryDirectory() as folder:
-        if given.map:
-            measure_map(Path(folder))
-        elif given.rounds:
-            params = TemplatesParams(sample=50_000, in_memory=0, k_max=given.k_max or 6)
-            run(Size(sizes[0], 32, 10_000, params), Path(folder))
-        else:
-            params = TemplatesParams(k_max=given.k_max or 60)
-            run(Size(sizes[0], 896, 512, params), Path(folder))
+    recording = begin("template-stage", given.out)
+    found = {
+        (part, n_step): measure_apart(part, n_step, given.k_max)
+        for part in given.only
+        for n_step in given.steps or STEPS_OF[part]
+    }
+    stage = {key: took for key, took in found.items() if key[0] != "map"}
+    tables = [tabulate_stage(stage)] if stage else []
+    figures = []
+    for (part, n_step), took in stage.items():
+        if part == "gathered":
+            continue
+        each_us = took["cpu_s"] / took["rounds"] / n_step * 1e6
+        figures += [Figure(f"round-{n_step}", f"a round over {n_step:,} steps, of a processor", each_us, "µs a step")]
+    for (part, _), took in found.items():
+        if part == "map":
+            figures += [
+                Figure(
+                    "artifact", f"the artifact of {given.k_max or 60} templates over 512 numbers", took["size_mb"], "MB"
+                ),
+                Figure("load", "loading it", tuple(took["load_s"]), "s"),
+                Figure("assign", "steps of 512 numbers assigned by one process", tuple(took["steps_s"]), "a second"),
+            ]
+            parts = (("artifact, MB", took["size_mb"]), ("loaded in, s", tuple(took["load_s"])))
+            rows = (*parts, ("assigned, steps a second", tuple(took["steps_s"])))
+            tables.append(Table("The map alone.", (Column("median"),), rows, "map"))
+    recording.save("The stage `templates`, from chunks to chunks", tables, figures)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ N = 5,000, where one fifth is too few steps to tell methods apart, each fifth is
 figures are means. p(y|x) is estimated once, and given to each method that wants it. Each method runs in a process of
 its own with one thread; CPU is from arrays to the templates of the training steps. Held-out information is H(Y) of the
 steps held out less the cross-entropy of their labels under p(y|t) = (n_ty + p(y)) / (n_t + 1): Σ p(y|x) where a method
-works on p(y|x), else counts of labels. The peers get an environment of their own below .venv-bench-templates.
+works on p(y|x), else counts of labels. The peers get an environment of their own.
 
 Then: how far the process grows, shuffled labels, and rows by the million through the chunked path.
 """
@@ -27,7 +27,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.measure import describe_machine
+from benchmarks.layout import lay_out
+from benchmarks.peers import install
+from benchmarks.record import ROOT, add_out, begin
+from benchmarks.result import Cell, Column, Figure, Table
 from benchmarks.templates_data import BOTH, GRAMS, embed, read_steps
 from mycelium.bottleneck.elbow import choose_k, count_templates, measure_stability, tabulate_gains
 from mycelium.bottleneck.hierarchy import Level, grow
@@ -36,17 +39,15 @@ from mycelium.bottleneck.posterior import deal_groups, fit_posterior
 from mycelium.bottleneck.rows import Weights, in_memory
 from mycelium.bottleneck.targets import Targets, encode_labels
 
-ROOT = Path(__file__).parents[1]
-ENVIRONMENT = ROOT / ".venv-bench-templates"
 PACKAGES = ("scikit-learn==1.9.1", "sib-clustering==0.2.7", "numpy==2.4.6")
 SIZES = (6, 16, 30, 60)
-OURS, POLISHED, SIB = "ours: one hierarchy", "ours, polished", "sib (10) on p(y|x)"
+OURS, POLISHED, SIB = "ours", "ours, polished", "sib-clustering, 10 restarts, on p(y|x)"
 PEERS = (
     "k-means on X",
     "the paper's splitting",
     "sib on one-hot Y",
     "LDA, k-means",
-    "deterministic IB on p(y|x)",
+    "deterministic bottleneck on p(y|x)",
     "k-means on p(y|x)",
     SIB,
 )
@@ -55,19 +56,7 @@ SMALL = 10_000
 Matrix = npt.NDArray[np.float32]
 Group = npt.NDArray[np.intp]
 Cells = dict[str, dict[int, dict[str, float]]]
-
-
-def prepare() -> Path:
-    """Make the peers' environment if it is not there, and return its Python."""
-    python = ENVIRONMENT / "bin" / "python"
-    if not (ENVIRONMENT / "ready").exists():
-        print(f"making {ENVIRONMENT.name} for the peers: {', '.join(PACKAGES)}")
-        subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True)
-        subprocess.run(
-            [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PACKAGES], check=True
-        )
-        (ENVIRONMENT / "ready").touch()
-    return python
+Facts = dict[str, float]
 
 
 def start(command: list[str | Path]) -> list[dict[str, Any]]:
@@ -133,8 +122,10 @@ def select(steps: list[dict[str, Any]], n_label: int, n_step: int) -> tuple[Grou
     return keep, encode_labels([[steps[index]["label"]] for index in keep]), group
 
 
-def compare(features: Matrix, targets: Targets, group: Group, python: Path, splits: int, *, only_ours: bool) -> None:
-    """Compare all methods on one set of steps."""
+def compare(
+    features: Matrix, targets: Targets, group: Group, python: Path, splits: int, *, only_ours: bool
+) -> tuple[list[Cells], Facts]:
+    """Compare all methods on one set of steps, a fifth of the problems after the other held out."""
     folds = deal_groups(int(group.max()) + 1, 5, seed=1)[group]
     small = len(features) < SMALL
     rounds: list[Cells] = []
@@ -160,79 +151,115 @@ def compare(features: Matrix, targets: Targets, group: Group, python: Path, spli
                 "bound": seen + float(sure.mean()),
                 "ece": posterior.quality.calibration_error,
                 "entropy": seen,
-                "out_of_fold_bound": posterior.quality.bound,
                 "n_train": len(train),
                 "n_test": len(test),
+                "min_size": min_size,
             }
         )
-    print_comparison(rounds, {name: statistics.mean(fact[name] for fact in facts) for name in facts[0]}, min_size)
+    return rounds, {name: statistics.mean(fact[name] for fact in facts) for name in facts[0]}
 
 
-def print_comparison(rounds: list[Cells], facts: dict[str, float], min_size: int) -> None:
-    """Print the table and the ratios that are asked for."""
+def gather(rounds: list[Cells], name: str, k: int, what: str) -> tuple[float, ...]:
+    """Return what was found of one method at one k, once for each split."""
+    return tuple(cells[name][k][what] for cells in rounds if k in cells.get(name, {}))
 
-    def mean(name: str, k: int, what: str) -> float:
-        return statistics.mean(cells[name][k][what] for cells in rounds if k in cells[name]) if name in rounds[0] else 0
 
-    print(
-        f"N = {facts['n_train']:,.0f} to fit, {facts['n_test']:,.0f} held out, {len(rounds)} split(s), "
-        f"min_size {min_size}; H(Y) {facts['entropy']:.2f}, bound {facts['bound']:.3f} bits held out "
-        f"({facts['out_of_fold_bound']:.3f} out of fold); calibration error {facts['ece']:.3f}"
+def total_s(rounds: list[Cells], name: str) -> tuple[float, ...]:
+    """Return what a method took for all k, once for each split: our one hierarchy has them all."""
+    if name == OURS:
+        return gather(rounds, name, min(SIZES), "cpu_s")
+    each = [gather(rounds, name, k, "cpu_s") for k in SIZES]
+    return tuple(map(sum, zip(*(seconds for seconds in each if seconds), strict=True)))
+
+
+def tabulate(embedding: str, n_step: int, rounds: list[Cells], facts: Facts) -> Table:
+    """Return one comparison as a table: held-out bits of each method at each k, and what all of them took."""
+    splits = f"{len(rounds)} fifths held out in turn" if len(rounds) > 1 else "one fifth held out"
+    caption = (
+        f"{embedding}: {facts['n_train']:,.0f} steps to fit, {facts['n_test']:,.0f} held out, {splits}, `min_size` "
+        f"{facts['min_size']:.0f}; H(Y) {facts['entropy']:.2f}, bound {facts['bound']:.3f}; calibration error "
+        f"{facts['ece']:.3f}; bits held out:"
     )
-    print(f"{'held-out bits (share of the bound), CPU s':28}" + "".join(f"{f'k={k}':>24}" for k in SIZES))
-    for name in rounds[0]:
-        line = ""
-        for k in SIZES:
-            bits = mean(name, k, "held_out")
-            line += f"{bits:8.3f} ({bits / facts['bound']:5.1%}) {mean(name, k, 'cpu_s'):6.1f}"
-        print(f"{name:28}  {line}", flush=True)
-    print(f"memory grown by: {max(cells[OURS][6]['grown_mb'] for cells in rounds):.1f} MB", flush=True)
-    if SIB not in rounds[0]:
-        return
-    for name in (OURS, POLISHED):
-        of_sib = [f"{mean(name, k, 'held_out') / mean(SIB, k, 'held_out'):.3f}" for k in SIZES]
-        print(f"{name}: of sib (10) at {SIZES}: {', '.join(of_sib)}")
-    for peer in ("the paper's splitting", "k-means on X"):
-        times = [f"{mean(OURS, k, 'held_out') / mean(peer, k, 'held_out'):.2f}" for k in (30, 60)]
-        print(f"{OURS}: of {peer} at 30, 60: {', '.join(times)}")
-    sib_s = sum(mean(SIB, k, "cpu_s") for k in SIZES)
-    print(f"four sib (10) runs {sib_s:.1f} s, our hierarchy 1 to 60 {mean(OURS, 60, 'cpu_s'):.1f} s", flush=True)
+    rows: list[tuple[Cell, ...]] = []
+    for name in [name for name in (*PEERS, POLISHED, OURS) if name in rounds[0]]:
+        bits = [gather(rounds, name, k, "held_out") or None for k in SIZES]
+        rows.append((name, *bits, total_s(rounds, name)))
+    shares = [statistics.median(gather(rounds, OURS, k, "held_out")) / facts["bound"] for k in SIZES]
+    rows.append(
+        ("share of the bound, ours", *(f"{share:.0%}".replace("%", " %").replace("-", "−") for share in shares), None)
+    )
+    columns = (*(Column(f"k = {k}", form=".3f", best="most") for k in SIZES), Column("all four", "CPU s", form=".1f"))
+    return Table(caption, columns, tuple(rows), f"{slug(embedding)}-{n_step}", "method", OURS, f"k = {SIZES[-1]}")
 
 
-def print_elbow(features: Matrix, targets: Targets, group: Group) -> None:
-    """Print the gain table's counts, the choice of k, its stability, and what shuffled labels give."""
+def slug(embedding: str) -> str:
+    """Return an embedding's name as part of another."""
+    return embedding.replace(" ", "-")
+
+
+def quote(embedding: str, n_step: int, rounds: list[Cells]) -> list[Figure]:
+    """Return the figures of one comparison: ours beside sib and beside the paper's splitting."""
+    where, last = f"{n_step:,} steps, {embedding}", SIZES[-1]
+    ours = gather(rounds, OURS, last, "held_out")
+    found = []
+    for key, peer in (("sib", SIB), ("paper", PEERS[1])):
+        theirs = gather(rounds, peer, last, "held_out")
+        what = f"held-out information at {last} templates, {where}"
+        found.append(Figure(f"{key}-{slug(embedding)}-{n_step}", what, ours, "bits", peer, theirs, form=".3f"))
+    least = min(
+        statistics.median(gather(rounds, OURS, k, "held_out")) / statistics.median(gather(rounds, SIB, k, "held_out"))
+        for k in SIZES
+    )
+    what = f"the same over that of {SIB}, the least of four k, {where}"
+    found.append(Figure(f"least-{slug(embedding)}-{n_step}", what, least, form=".3f"))
+    what = f"processor time, ours for 1 to {last} templates, sib for four k, {where}"
+    took = total_s(rounds, SIB)
+    found.append(Figure(f"time-{slug(embedding)}-{n_step}", what, total_s(rounds, OURS), "s", SIB, took, form=".1f"))
+    return found
+
+
+def find_elbow(features: Matrix, targets: Targets, group: Group, embedding: str) -> Table:
+    """Return how many templates the thresholds and the labels give, and what shuffled labels give."""
     posterior = fit_posterior(features, targets, group)
     rows, n_label = posterior.rows, len(targets.names)
     hierarchy = grow(in_memory(rows), n_label, 100)
     choice = choose_k(hierarchy, rows, targets, group)
-    print(
-        f"\nchoice of k: {choice.k}; splits beyond doubt up to {choice.significant_k}; levels {len(hierarchy.levels)}"
-    )
-    for row in count_templates(tabulate_gains(hierarchy)):
-        print(
-            f"  at {row.threshold:.2f} bits: {row.by_gain} by gains of I(T;Y), {row.by_local_gain} by gains within the "
-            f"cluster split, {row.by_corrected_gain} above the floor; the paper {row.paper}"
-        )
 
     def grow_again(weights: Weights) -> Level:
         return grow(in_memory(rows, weights), n_label, 30).levels[-1]
 
     stable = measure_stability(grow_again, rows, group, n_resample=3)
-    print(f"  30 templates, problems drawn anew: adjusted mutual information {statistics.mean(stable):.3f}")
     order = np.random.default_rng(0).permutation(len(rows))
     shuffled = Targets(targets.names, targets.weights[order])
     nothing = fit_posterior(features, shuffled, group)
     levels = grow(in_memory(nothing.rows), n_label, 60)
     empty = choose_k(levels, nothing.rows, shuffled, group)
-    print(
-        f"shuffled labels: bound {nothing.quality.bound:.4f} bits, {len(levels.levels)} levels grown with "
-        f"I(T;Y) {levels.levels[-1].relevance:.4f}; choice of k: {empty.k}",
-        flush=True,
+    caption = (
+        f"{embedding}, {len(rows):,} steps: the labels bear out {choice.k} templates, splits beyond doubt up to "
+        f"{choice.significant_k} of {len(hierarchy.levels)} levels; adjusted mutual information of 30 templates when "
+        f"problems are drawn anew {statistics.mean(stable):.3f}; shuffled labels give {empty.k} (bound "
+        f"{nothing.quality.bound:.4f} bits). Templates by thresholds on the gain of a split:"
     )
+    counts = tuple(
+        (f"{row.threshold:.2f} bits", row.paper, row.by_gain, row.by_local_gain, row.by_corrected_gain)
+        for row in count_templates(tabulate_gains(hierarchy))
+    )
+    columns = tuple(map(Column, ("paper", "over all steps", "within the parent", "above the floor")))
+    return Table(caption, columns, counts, f"thresholds-{slug(embedding)}")
+
+
+def measure_chunks(sizes: list[int]) -> Table:
+    """Return what rows that come in chunks take, by how many there are."""
+    rows = []
+    for n_row in sizes:
+        (answer,) = start([sys.executable, "-m", "benchmarks.templates_ours", "chunks", str(n_row)])
+        rows.append((f"{n_row:,}", answer["cpu_s"], answer["passes"], answer["peak_mb"]))
+    columns = (Column("processor", "s"), Column("passes"), Column("peak", "MB"))
+    return Table("Rows in chunks of 50,000, to 30 templates:", columns, tuple(rows), "chunks", "rows")
 
 
 def main() -> None:
-    """Run all of it."""
+    """Measure and record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="Folder of the real data.")
     parser.add_argument("--steps", type=int, nargs="*", default=[5_000, 40_000], help="How many steps to fit to.")
@@ -241,28 +268,30 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=5, help="How many fifths are held out in turn below 10,000.")
     parser.add_argument("--only-ours", action="store_true", help="Leave the peers out.")
     parser.add_argument("--rows", type=int, nargs="*", default=[100_000, 1_000_000], help="Rows in chunks.")
+    add_out(parser)
     options = parser.parse_args()
     if any(os.environ.get(name) != number for name, number in ONE_THREAD.items()):
         # The libraries read how many threads they may have when they are loaded: once more, with one.
         command = [sys.executable, "-m", "benchmarks.templates", *sys.argv[1:]]
         os.execve(sys.executable, command, {**os.environ, **ONE_THREAD})  # noqa: S606 - this program again
-    print(describe_machine())
+    recording = begin("templates", options.out)
     steps = read_steps(options.data)
-    python = prepare()
+    python = install("templates", PACKAGES)
+    tables: list[Table] = []
+    figures: list[Figure] = []
     for n_step in options.steps:
         keep, targets, group = select(steps, options.labels, n_step)
         for name in options.embeddings:
             features = embed([steps[index]["expression"] for index in keep], name, python)
-            print(f"\n{name}: {features.shape[1]} features, {len(targets.names)} labels")
-            compare(features, targets, group, python, options.splits, only_ours=options.only_ours)
+            rounds, facts = compare(features, targets, group, python, options.splits, only_ours=options.only_ours)
+            tables.append(tabulate(name, n_step, rounds, facts))
+            print("\n".join(map(str, lay_out(tables[-1]))), file=sys.stderr)
+            figures += [] if options.only_ours else quote(name, n_step, rounds)
             if n_step == max(options.steps):
-                print_elbow(features, targets, group)
-    for n_row in options.rows:
-        (answer,) = start([sys.executable, "-m", "benchmarks.templates_ours", "chunks", str(n_row)])
-        print(
-            f"{n_row:,} rows in chunks of 50,000: {answer['cpu_s']:.1f} s CPU for 1 to 30 templates, "
-            f"{answer['passes']} passes, {answer['peak_mb']:.0f} MB"
-        )
+                tables.append(find_elbow(features, targets, group, name))
+    if options.rows:
+        tables.append(measure_chunks(options.rows))
+    recording.save("Templates beside every other way to make them, on real steps", tables, figures, PACKAGES)
 
 
 if __name__ == "__main__":

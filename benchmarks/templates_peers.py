@@ -180,9 +180,9 @@ METHODS = {
     "the paper's splitting": paper,
     "sib on one-hot Y": one_hot_sib,
     "LDA, k-means": lda,
-    "deterministic IB on p(y|x)": deterministic,
+    "deterministic bottleneck on p(y|x)": deterministic,
     "k-means on p(y|x)": k_means_p,
-    "sib (10) on p(y|x)": sib_p,
+    "sib-clustering, 10 restarts, on p(y|x)": sib_p,
 }
 
 

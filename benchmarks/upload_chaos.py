@@ -19,19 +19,22 @@ from pathlib import Path
 
 import boto3
 
-from benchmarks.measure import describe_machine
+from benchmarks.record import add_out, begin
+from benchmarks.result import Column, Figure, Table
 from tests.gpu_workers.spool.chaos import check_objects, run_chaos
 
 CHUNK_BYTES, BUDGET = 200_000, 4_000_000
 
 
 def main() -> None:
-    """Run it, and print what came of it."""
+    """Run it, and record what came of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--chunks", type=int, default=1000)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
+    add_out(parser)
     options = parser.parse_args()
+    recording = begin("upload-chaos", options.out)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     keys = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench", "AWS_DEFAULT_REGION": "us-east-1"}
@@ -63,18 +66,32 @@ def main() -> None:
                 count_stored=count_stored,
                 seed=options.seed,
             )
-        print(
-            f"\nchaos: {options.chunks} chunks of {CHUNK_BYTES:,} bytes, {report.seconds:.0f} s; {describe_machine()}"
-        )
-        print(f"  killed: {dict(report.kills)}; requests: {dict(report.faults.most_common())}")
-        print(f"  peak spool {report.peak:,} of {BUDGET:,} bytes, {report.samples:,} looks; left: {len(report.left)}")
         assert report.left == []
         assert report.peak <= BUDGET
         check_objects(client, "chaos", "pre", options.chunks, CHUNK_BYTES)
-        print("  every chunk is there once, bit for bit")
     finally:
         server.terminate()
         server.wait()
+
+    killed = sum(report.kills.values())
+    rows = (
+        ("seconds", report.seconds),
+        ("processes killed", killed),
+        *((f"requests: {what}", n) for what, n in report.faults.most_common()),
+        ("most bytes in the spool", report.peak),
+        ("of a budget of", BUDGET),
+        ("looks at it", report.samples),
+        ("chunks that arrived once, bit for bit", options.chunks),
+        ("files left behind", len(report.left)),
+    )
+    caption = f"{options.chunks:,} chunks of {CHUNK_BYTES:,} bytes, seed {options.seed}."
+    figures = [
+        Figure("arrived", f"chunks of {options.chunks:,} that arrived once, bit for bit", options.chunks,
+               at_least=options.chunks),
+        Figure("peak", "the most that the spool held, of its budget", report.peak / BUDGET, at_most=1),
+    ]  # fmt: skip
+    table = Table(caption, (Column("counted"),), rows)
+    recording.save("An upload while S3 fails and lies and both processes are killed", [table], figures)
 
 
 def _wait_for_port(port: int) -> None:
