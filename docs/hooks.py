@@ -40,9 +40,9 @@ _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 
 
 def on_config(config: "MkDocsConfig") -> "MkDocsConfig":
-    """Write out the patterns of `nav`, leave out pages that are announced and not there, and add those it forgot."""
+    """Write out the patterns of `nav`, and add the pages that it forgot."""
     named: set[str] = set()
-    config.nav = _expand(config.nav or [], set(config.extra["announced"]), named)
+    config.nav = _expand(config.nav or [], named)
     rest = sorted(set(_all_pages()) - named)
     if rest:
         config.nav.append({"More": rest})
@@ -110,19 +110,17 @@ def _show_output(output: dict[str, Any]) -> str:
     return f"<pre>{html.escape(text)}</pre>"
 
 
-def _expand(entries: list[Any], announced: set[str], named: set[str]) -> list[Any]:
+def _expand(entries: list[Any], named: set[str]) -> list[Any]:
     found: list[Any] = []
     for entry in entries:
         if isinstance(entry, dict):
             ((title, below),) = entry.items()
-            kept = _expand(below if isinstance(below, list) else [below], announced, named)
-            found += [{title: kept if isinstance(below, list) else kept[0]}] if kept else []
+            kept = _expand(below if isinstance(below, list) else [below], named)
+            found.append({title: kept if isinstance(below, list) else kept[0]})
             continue
         pages = [page for page in _all_pages() if Path(page).match(entry)] if "*" in entry else [entry]
-        for page in pages:
-            if page not in named and (page in _all_pages() or page not in announced):
-                named.add(page)
-                found.append(page)
+        found += [page for page in pages if page not in named]
+        named.update(pages)
     return found
 
 

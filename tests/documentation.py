@@ -125,9 +125,9 @@ def _parse(command: click.Command, words: list[str]) -> None:
 
 
 def _check_make(words: list[str]) -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for word in words:
-        assert word in targets or re.fullmatch(r"[A-Z_]+=\S*", word), f"there is no target {word}"
+        assert word in targets or re.fullmatch(r"[A-Z_]+=.*", word), f"there is no target {word}"
 
 
 def _check_cdk(words: list[str]) -> None:
@@ -145,7 +145,7 @@ def _check_aws(words: list[str]) -> None:
 
 def _check_pip(words: list[str]) -> None:
     extras = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
-    assert words[0] in {"install", "freeze"}
+    assert words[0] in {"install", "freeze", "wheel"}
     for asked in re.findall(r"\[([a-z,]+)\]", " ".join(words)):
         assert set(asked.split(",")) <= extras
 
