@@ -6,11 +6,11 @@ STORE ?= store
 # One place for temporary pip noise: nothing on success, everything on failure.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test integration check docs lock audit bench clean
+.PHONY: help demo test integration check hooks docs lock audit release-notes bench clean
 .DELETE_ON_ERROR:
 
 help:  ## Say what there is to type.
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 15
 
 demo: .venv/demo  ## See heartbeats counted over the attention of a real transformer.
 	$(BIN)/python -m coordinator ingest samples/problems.jsonl.gz --dataset sample --chunk-size 25 --store $(STORE)
@@ -34,6 +34,9 @@ check: .venv/dev  ## Lint, types and import contracts: what needs no running.
 	cd localstack-process-executor && ../$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 
+hooks: .venv/dev  ## Have git look at what is committed, and run `make check` before a push.
+	$(BIN)/pre-commit install
+
 docs: .venv/docs  ## Build the documentation as a site, strictly, into build/site.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
@@ -42,33 +45,18 @@ lock: .venv/dev  ## Write requirements.lock anew, from pyproject.toml and constr
 	  --python-version 3.11 --constraint constraints.txt --generate-hashes --no-emit-index-url --no-annotate \
 	  --custom-compile-command 'make lock' --quiet --output-file requirements.lock
 
+# Strictly: a package that the database could not be asked about is an error, and no pass.
 audit: .venv/python  ## Ask a database of known weaknesses about what is locked; needs a network.
 	$(PIP) uv
-	$(BIN)/uvx pip-audit@2.10.1 --requirement requirements.lock --require-hashes --disable-pip
+	$(BIN)/uvx pip-audit@2.10.1 --strict --requirement requirements.lock --require-hashes --disable-pip
 
-bench: .venv/dev  ## Measure what the documentation quotes; labels and templates want ../shared/data.
-	$(BIN)/python -m benchmarks.heartbeat
-	$(BIN)/python -m benchmarks.encodings
-	$(BIN)/python -m benchmarks.beats
-	$(BIN)/python -m benchmarks.step_counts
-	$(BIN)/python -m benchmarks.labels
-	$(BIN)/python -m benchmarks.pairs
-	$(BIN)/python -m benchmarks.templates
-	$(BIN)/python -m benchmarks.template_stage
-	$(BIN)/python -m benchmarks.template_stage --rounds
-	$(BIN)/python -m benchmarks.template_stage --map
-	$(BIN)/python -m benchmarks.dispatch
-	$(BIN)/python -m benchmarks.fan_out
-	$(BIN)/python -m benchmarks.stragglers
-	$(BIN)/python -m benchmarks.run_chaos
-	$(BIN)/python -m benchmarks.run_chaos --executor local
-	$(BIN)/python -m benchmarks.planning
-	$(BIN)/python -m benchmarks.simulation
-	$(BIN)/python -m benchmarks.upload --only clients movers tls losses drain compress
-	$(BIN)/python -m benchmarks.upload_chaos
-	$(BIN)/python -m benchmarks.cold_start
-	$(BIN)/python -m benchmarks.cost
-	$(BIN)/python -m benchmarks.start_up
+VERSION ?= Unreleased
+release-notes:  ## Print what CHANGELOG.md says of VERSION, Unreleased if none is given.
+	@awk '/^## \[/ { on = index($$0, "[$(VERSION)]"); next } on' CHANGELOG.md | cat -s
+	@grep --quiet '^## \[$(VERSION)\]' CHANGELOG.md || { echo "CHANGELOG.md has no section [$(VERSION)]"; exit 2; }
+
+bench: .venv/dev  ## Measure what the documentation quotes, or some of it: ONLY="heartbeat dispatch".
+	$(BIN)/python -m benchmarks $(ONLY)
 
 clean:  ## Remove environments and caches; never a store.
 	rm -rf .venv .cache build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

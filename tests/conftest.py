@@ -26,12 +26,23 @@ if threading.current_thread() is threading.main_thread() and signal.getsignal(si
 
 # Before anything imports these: no test talks to a hub, to AWS, or about its progress.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# Nor do torch's threads wait for each other on cores that other tests have: the models of tests are so small that one
+# thread computes as fast, and two that spin at every operation's end take ten times as long on a machine that is busy.
+# Not OMP_NUM_THREADS, which Arrow reads, too: that any number of its threads gives the same bytes is tested here.
+os.environ.setdefault("MKL_NUM_THREADS", "1")
 # Nor does Triton, where it is installed, look for a GPU that is not there: it interprets its kernels on the CPU.
 if not Path("/dev/nvidiactl").exists():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
 # On a Python that torch has no build for, or without the extra, the rest is tested: CONTRIBUTING.md says where it was.
-NEED_TORCH = ["gpu_workers", "mycelium/signals/test_rounding.py", "samples", "test_readme.py", "test_two_ways.py"]
+NEED_TORCH = [
+    "gpu_workers",
+    "mycelium/signals/test_rounding.py",
+    "samples",
+    "test_notebooks.py",
+    "test_readme.py",
+    "test_two_ways.py",
+]
 collect_ignore = [] if importlib.util.find_spec("torch") or "CI" in os.environ else NEED_TORCH
 
 # A busy machine is slow, and no test may fail for that.
@@ -44,21 +55,29 @@ settings.register_profile(
 settings.load_profile("house")
 
 
-class OneLocalStack(LoadScopeScheduling):  # type: ignore[misc] # xdist is not typed
-    """Each test goes to whoever is free, and all of tests/integration to one: they share a LocalStack.
+TOGETHER = (
+    "tests/integration/",  # they share a LocalStack
+    "tests/test_two_ways.py",  # what their module's fixture makes takes longer than they do
+    "tests/test_notebooks.py",
+    "tests/test_wheel.py",
+)
+"""Whose tests go to one worker: on several, each would make anew what they share."""
+
+
+class Dealing(LoadScopeScheduling):  # type: ignore[misc] # xdist is not typed
+    """Each test goes to whoever is free, and those of `TOGETHER` to one.
 
     xdist's own `--dist loadgroup` does nothing under pytest 9.2, whose items no longer take a group into their ids.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        folder = "tests/integration/"
-        return folder if nodeid.startswith(folder) else nodeid
+        return next((place for place in TOGETHER if nodeid.startswith(place)), nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneLocalStack:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Dealing:
     """Deal the tests out in that way."""
-    return OneLocalStack(config, log)
+    return Dealing(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,10 @@
 """What a stranger installs: the wheel and the source, looked into, and run where there is no checkout."""
 
+import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -13,6 +15,8 @@ from pathlib import Path
 import pytest
 
 import samples
+from infra.worker_asset import build_worker_asset
+from mycelium.version import UNRELEASED, code_version, read_release
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("front_door", "mycelium", "lambdas", "gpu_workers", "coordinator", "samples")
@@ -52,8 +56,12 @@ def wheel(built: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment of its own with the wheel in it; the wheel's requirements are those that are here."""
-    home = tmp_path_factory.mktemp("installed")
+    """An environment of its own with the wheel in it."""
+    return install(wheel, tmp_path_factory.mktemp("installed"))
+
+
+def install(wheel: Path, home: Path) -> Path:
+    """Make an environment with a wheel in it; the wheel's requirements are those that are here."""
     venv.create(home, with_pip=False)
     python = home / "bin/python"
     pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-index", "--no-deps"]
@@ -127,3 +135,44 @@ def test_it_runs_where_there_is_no_checkout(installed: Path, tmp_path: Path) -> 
     run(installed, tmp_path, "mycelium", "report", "labels/sample", "--out", "report.html")
     assert "</html>" in (tmp_path / "report.html").read_text()
     assert "Run a stage" in run(installed, tmp_path, "python", "-m", "coordinator", "--help")
+
+
+def test_it_says_of_which_version_it_is(wheel: Path, installed: Path, tmp_path: Path) -> None:
+    said = run(installed, tmp_path, "mycelium", "--version").strip()
+    assert said == f"mycelium, version {wheel.name.split('-')[1]}"
+    release, _, local = said.removeprefix("mycelium, version ").partition("+")
+    assert release == read_release()
+    if (ROOT / ".git").exists() and local:  # hatch-vcs and the running code read the same commit
+        built, now = (local.removeprefix("g").partition(".")[0], code_version().partition("+")[2].partition(".")[0])
+        # Somebody may commit while tests run: then what was built is behind.
+        command = ["git", "merge-base", "--is-ancestor", built, now]
+        assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+
+
+def test_files_that_left_git_behind_keep_their_version(tmp_path: Path) -> None:
+    archived = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, capture_output=True, check=False)
+    if archived.returncode:
+        pytest.skip("this is no checkout")
+    tree = tmp_path / "tree"
+    with tarfile.open(fileobj=io.BytesIO(archived.stdout)) as archive:
+        archive.extractall(tree, filter="data")
+    describe = "describe-name: "
+    (line,) = (x for x in (tree / ".git_archival.txt").read_text().splitlines() if x.startswith(describe))
+    release = re.fullmatch(r"v(.+?)(-\d+-g[0-9a-f]+)?", line.removeprefix(describe))
+    build(tree, tmp_path / "dist", "wheel")
+    (named,) = (tmp_path / "dist").glob("*.whl")
+    assert named.name.split("-")[1].partition("+")[0] == (release[1] if release else UNRELEASED)
+    (tree / ".git_archival.txt").unlink()
+    build(tree, tmp_path / "again", "wheel")
+    (unnamed,) = (tmp_path / "again").glob("*.whl")
+    assert unnamed.name.split("-")[1] == UNRELEASED
+
+
+def test_a_gpu_machine_has_its_half_of_the_command(tmp_path: Path) -> None:
+    shutil.unpack_archive(build_worker_asset(tmp_path / "cache"), tmp_path / "source")
+    build(tmp_path / "source", tmp_path / "dist", "wheel")
+    (small,) = (tmp_path / "dist").glob("*.whl")
+    machine = install(small, tmp_path / "machine")
+    assert run(machine, tmp_path, "mycelium", "--version") == f"mycelium, version {read_release()}\n"
+    assert "Read shard after shard" in run(machine, tmp_path, "mycelium", "gpu", "work", "--help")
+    assert "behind `mycelium gpu` alone" in run(machine, tmp_path, "mycelium", "--help")

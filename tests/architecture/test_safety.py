@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,3 +72,27 @@ def test_every_silenced_warning_of_safety_says_why(folder: str) -> None:
         for line in path.read_text().splitlines():
             found = SUPPRESSED.search(line)
             assert not found or re.search(r"- \w{2,}|- .{8,}", line), f"{path.relative_to(ROOT)}: {line.strip()}"
+
+
+def test_every_guard_of_the_threat_model_names_its_test() -> None:
+    page = (ROOT / "docs" / "threat-model.md").read_text()
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 15
+    named = ""
+    for row in rows:
+        named = named if row[-1] == "as above" else row[-1].strip("`")
+        assert re.fullmatch(r"tests/[\w/]+\.py", named), row
+        assert "def test_" in (ROOT / named).read_text(), row
+
+
+def test_the_warnings_of_safety_are_on() -> None:
+    lint = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]["lint"]
+    assert lint["select"] == ["ALL"]
+    assert [rule for rule in lint["ignore"] if re.match(r"S\d", rule)] == []
+    silenced = {files for files, rules in lint["per-file-ignores"].items() if any(re.match(r"S\d", x) for x in rules)}
+    assert silenced == {"tests/**", "benchmarks/**"}
+
+
+def test_an_audit_that_could_ask_nobody_fails() -> None:
+    (line,) = re.findall(r"pip-audit@.*", (ROOT / "Makefile").read_text())
+    assert {"--strict", "--require-hashes"} <= set(line.split())
