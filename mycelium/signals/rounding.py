@@ -35,11 +35,14 @@ def round_to_bits(values: Any, bits: int) -> Any:  # noqa: ANN401 - any array-AP
         bits: 0 or more; float16 itself has 10.
 
     Returns:
-        The same shape and type; off by a share of 2^−(bits+1) at most. 0 stays 0 and NaN stays NaN.
+        The same shape and type; off by a share of 2^−(bits+1) at most. 0 stays 0 and NaN stays NaN. Numbers so small
+        that a step between them would not be a normal number become multiples of the smallest one that is.
     """
     xp = array_namespace(values)
     nothing = values == 0
-    step = 2.0 ** (xp.floor(xp.log2(xp.where(nothing, xp.ones_like(values), values))) - bits)
+    exponent = xp.floor(xp.log2(xp.where(nothing, xp.ones_like(values), values))) - bits
+    # A subnormal step may be 0 where the device flushes it, and 0 / 0 is NaN.
+    step = xp.clip(2.0**exponent, min=float(xp.finfo(values.dtype).smallest_normal))
     return xp.round(values / step) * step
 
 

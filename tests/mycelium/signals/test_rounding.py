@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mycelium.signals.rounding import COMPACT, round_to_bits, round_to_step
@@ -35,7 +35,16 @@ def test_nan_and_zero_stay() -> None:
         np.testing.assert_array_equal(rounded, values)
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_the_smallest_numbers_become_multiples_of_the_smallest_normal_one(kind: type) -> None:
+    least, smallest = np.finfo(kind).smallest_normal, np.finfo(kind).smallest_subnormal
+    values = np.array([smallest, least, 1.5 * least, 1024 * least], kind)
+    for rounded in (round_to_bits(values, 5), round_to_bits(torch.from_numpy(values), 5).numpy()):
+        np.testing.assert_array_equal(rounded, np.array([0, least, 2 * least, 1024 * least], kind))
+
+
 @pytest.mark.parametrize("word", COMPACT)
+@example(values=[1.401298464324817e-45])
 @given(values=numbers)
 def test_torch_rounds_as_numpy_does(word: str, values: list[float]) -> None:
     exact = np.array(values, np.float32)
