@@ -109,13 +109,14 @@ class Nursery:
         if self._control is None:
             self._control = _start()
         ours, theirs = socket.socketpair()
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.enter_context(ours)
             with theirs:
                 send_frame(ours, order)  # the nursery reads it at the worker's end, and then forks
                 socket.send_fds(self._control, [b"f"], [theirs.fileno()])
-        except OSError:
-            ours.close()
-            raise
+            if not self._control.recv(1):  # a process that is being killed takes what is sent, and does nothing with it
+                raise BrokenPipeError("the nursery has ended")
+            undo.pop_all()
         return ours
 
 
@@ -155,6 +156,8 @@ def serve(control_fd: int) -> None:
                 if os.fork() == 0:
                     control.close()
                     _be_worker(order, channel)
+            with contextlib.suppress(OSError):  # the coordinator is gone; the next look says so
+                control.send(b"f")
 
 
 def _import_for(order: _Order) -> None:

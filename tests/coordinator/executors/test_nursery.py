@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,6 +87,17 @@ def test_a_nursery_that_was_killed_is_replaced_and_its_workers_live_on(nursery: 
             assert ask(other)[1] != parent
         send_frame(one, b"still here")
         assert receive_frame(one) == b"still here"
+
+
+def test_a_nursery_that_takes_an_order_and_is_killed_before_it_forks_is_replaced(nursery: Nursery) -> None:
+    with nursery.fork(ECHO, "heartbeat") as one:
+        _, parent = ask(one)
+    os.kill(parent, signal.SIGSTOP)
+    killer = threading.Timer(0.2, os.kill, (parent, signal.SIGKILL))
+    killer.start()
+    with nursery.fork(ECHO, "heartbeat") as other:
+        assert ask(other)[1] != parent
+    killer.join()
 
 
 def test_a_nursery_ends_with_who_asks_of_it(nursery: Nursery) -> None:
