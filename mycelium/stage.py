@@ -89,8 +89,6 @@ class Stage(Generic[P]):
         timeout_s: how long one task may take.
         requires: the packages that its Lambda function carries.
         fit: what must be known of all chunks first; None for most stages.
-        side_by_side: whether several of its tasks may run in threads of one process at a time. Its functions then keep
-            nothing between calls, and are for most of their time in NumPy or Arrow, which let other threads run.
     """
 
     name: str
@@ -113,7 +111,6 @@ class Stage(Generic[P]):
     gather: Callable[[pa.Table, P], pa.Table] | None = None
     requires: tuple[str, ...] = ("numpy", "pyarrow", "msgspec")
     fit: Fit[P] | None = None
-    side_by_side: bool = False
 
     def inputs(self, params: P) -> tuple[Dataset, ...]:
         """Return the datasets that are read with some parameters, in the order in which `map` gets their tables."""

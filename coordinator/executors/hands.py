@@ -1,18 +1,20 @@
-"""Who has which task: threads that compute here, threads that each have a worker process, and who hears of results.
+"""Who has which task: a thread that computes here, threads that each have a worker process, and who hears of results.
 
 Every hand is a thread. It takes a batch, has it run, here or by its worker, and lays the results down. One lock guards
 all that they share. What the consumer has not come back for is bounded, so that a million tasks need no memory.
+
+Where tasks are tiny the consumer computes them itself, between its looks at the results, and the thread that did so
+only watches: two threads that are both in Python all the time wait for one another.
 """
 
 import contextlib
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
 from coordinator.executors.mark import Mark
-from coordinator.executors.pace import Pace, choose_batch, threads_pay, workers_pay
+from coordinator.executors.pace import Pace, choose_batch, consumer_pays, workers_pay
 from coordinator.executors.worker import Bench, Stores, Worker, WorkerDiedError
 from mycelium.manifest import Outcome
 from mycelium.progress import Traffic
@@ -23,11 +25,6 @@ AHEAD = 2
 
 PATIENCE_S = 0.1
 """A task that this process has been at for so long is not waited for: workers start on the others."""
-
-SWITCH_S = 0.0005
-"""How long a thread keeps Python while another waits for it, where several compute. A task is in Python for moments
-between long calls of Arrow and NumPy; with the usual 5 ms each of these waits for all of the other's. Measured with two
-threads on 117 chunks: 18.2 ms a chunk, and 15.6 with this; two processes, once they are there, take 15.6, too."""
 
 WORKER_DIED = "WorkerDied"
 """What the error of a task is called whose process died of it."""
@@ -43,7 +40,7 @@ class Hands:
         tasks: all of them.
         stores: where they read and write.
         n_workers: how many workers there are to be.
-        n_threads: how many threads may compute here; 0 for none.
+        computes_here: whether this process may compute, too, until there are workers.
         mark: of tasks computed here.
         workers: those that are there; after the results, those that are left.
         spent_s: seconds spent here in earlier rounds.
@@ -55,7 +52,7 @@ class Hands:
     tasks: Sequence[Task]
     stores: Stores
     n_workers: int
-    n_threads: int
+    computes_here: bool
     mark: Mark
     workers: list[Worker] = field(default_factory=list)
     spent_s: float = 0.0
@@ -69,7 +66,7 @@ class Hands:
     _apart: frozenset[str] = frozenset()  # chunks that a coordinator had in hand when it died, for a worker
     _is_careful: bool = False  # as long as a worker is at those: nothing is computed here but what is known to be safe
     _in_hand: set[str] = field(default_factory=set)  # chunks that are computed here
-    _n_here: int = 0  # threads that compute
+    _is_here: bool = False  # this process computes
     _n_hands: int = 0  # threads with a worker
     _n_busy: int = 0  # hands that have a batch
     _n_taken: int = 0
@@ -78,7 +75,8 @@ class Hands:
     _suspects: list[Task] = field(default_factory=list)
     _error: BaseException | None = None
     _is_over: bool = False
-    _has_workers: bool = False  # one of them has brought something: nothing more is computed here
+    _has_workers: bool = False  # there is one: nothing more is computed here
+    _is_alone: bool = False  # who takes the results computes them, too
 
     def results(self, *, keep: bool) -> Iterator[TaskResult]:
         """Yield the result of every task, in the order in which they are known.
@@ -86,10 +84,10 @@ class Hands:
         Args:
             keep: whether to leave the workers, in `workers`.
         """
-        finished, switch_s = False, sys.getswitchinterval()
+        finished = False
         try:
             with self._changed:
-                left = self.mark.make() if self.n_threads and not self.workers else None
+                left = self.mark.make() if self.computes_here and not self.workers else None
                 if left is None:
                     self._start_workers()
                 else:
@@ -99,7 +97,8 @@ class Hands:
                         self._is_careful = True
                         self._be_busy(1)
                         self._start_thread(self._be_careful)
-                    self._compute_here(1)
+                    self._is_here = True
+                    self._start_thread(self._be_here)
             while (ready := self._wait()) is not None:
                 yield from ready
                 if self._suspects:
@@ -107,7 +106,6 @@ class Hands:
             finished = True
         finally:
             self._close(keep=finished and keep)
-            sys.setswitchinterval(switch_s)
             self.traffic.in_flight = None
             if finished or self._is_marked:  # whoever left a mark, a run that is done has come past it
                 self.mark.remove()
@@ -118,6 +116,7 @@ class Hands:
             self._n_unseen = 0
             self._changed.notify_all()
             while True:
+                self._is_alone = self._consumer_pays()
                 if self._error is not None:
                     raise self._error
                 if self._ready or (self._suspects and not self._n_busy):
@@ -125,7 +124,9 @@ class Hands:
                     return ready
                 if not self._n_left and not self._n_busy:
                     return None
-                if not self._changed.wait(self._patience_s()):
+                if self._is_alone and not self._n_busy and self._bench is not None:
+                    self._compute_between(self._bench)
+                elif not self._changed.wait(self._patience_s()):
                     self._start_workers()
 
     def _patience_s(self) -> float | None:
@@ -135,6 +136,19 @@ class Hands:
         # Where tasks were tiny so far, it is rather the machine that is slow, and would get slower still.
         return PATIENCE_S if self.pace.task_s is None else 10 * PATIENCE_S
 
+    def _consumer_pays(self) -> bool:
+        is_here_only = self._is_here and not (self._n_hands or self._has_workers or self._is_careful)
+        return is_here_only and self._n_left > 0 and consumer_pays(self.pace)
+
+    def _compute_between(self, bench: Bench) -> None:
+        """Compute a batch in the consumer's thread, which has the lock."""
+        batch = self._take_batch(here=True)
+        self._changed.release()
+        try:
+            self._run(bench.run_all, batch, here=True)
+        finally:
+            self._changed.acquire()
+
     @property
     def _n_left(self) -> int:
         return len(self.tasks) - self._n_taken
@@ -142,26 +156,32 @@ class Hands:
     def _take(self, *, here: bool, n: int | None = None) -> Sequence[Task] | None:
         """Return the next batch, once the consumer has room for its results; None when there is no more to do."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: (
-                    self._is_done(here=here)
-                    or (not self._suspects and self._n_unseen < AHEAD * (self._n_here + self._n_hands))
-                )
-            )
-            if self._is_done(here=here):
-                return None
-            n = n or choose_batch(self.pace.task_s, self._n_left, max(self.n_workers, self._n_here))
-            batch = self.tasks[self._n_taken : self._n_taken + n]
-            if self._is_careful:
-                batch = tuple(takewhile(lambda task: task.found, batch))
-            self._n_taken += len(batch)
-            self._be_busy(1)
-            if self._apart:
-                batch = tuple(task for task in batch if task.chunk_id not in self._apart)
-            if here:
-                self._in_hand.update(task.chunk_id for task in batch)
-                self.mark.hold([*self._in_hand, *self._apart])
-            return batch
+            while not self._is_done(here=here) and not self._has_room(here=here):
+                watches = here and self._is_alone
+                if not self._changed.wait(10 * PATIENCE_S if watches else None) and self._n_busy:
+                    self._start_workers()  # the consumer has been at its batch for so long
+            return None if self._is_done(here=here) else self._take_batch(here=here, n=n)
+
+    def _has_room(self, *, here: bool) -> bool:
+        if self._suspects or (here and self._is_alone):
+            return False
+        if self._is_careful and not self.tasks[self._n_taken].found:
+            return False
+        return self._n_unseen < AHEAD * (self._is_here + self._n_hands)
+
+    def _take_batch(self, *, here: bool, n: int | None = None) -> Sequence[Task]:
+        n = n or choose_batch(self.pace.task_s, self._n_left, self.n_workers)
+        batch = self.tasks[self._n_taken : self._n_taken + n]
+        if self._is_careful:
+            batch = tuple(takewhile(lambda task: task.found, batch))
+        self._n_taken += len(batch)
+        self._be_busy(1)
+        if self._apart:
+            batch = tuple(task for task in batch if task.chunk_id not in self._apart)
+        if here:
+            self._in_hand.update(task.chunk_id for task in batch)
+            self.mark.hold([*self._in_hand, *self._apart])
+        return batch
 
     def _be_busy(self, by: int) -> None:
         self._n_busy += by
@@ -169,14 +189,6 @@ class Hands:
 
     def _is_done(self, *, here: bool) -> bool:
         return self._is_over or not self._n_left or (here and self._has_workers)
-
-    def _compute_here(self, n_threads: int) -> None:
-        """Have so many threads compute here, with those that do."""
-        if n_threads > 1:
-            sys.setswitchinterval(min(SWITCH_S, sys.getswitchinterval()))
-        for _ in range(n_threads - self._n_here):
-            self._n_here += 1
-            self._start_thread(self._be_here)
 
     def _start_workers(self) -> None:
         for _ in range(min(self.n_workers, self._n_left + len(self.workers)) - self._n_hands):
@@ -217,6 +229,7 @@ class Hands:
             n_first = None
             try:
                 worker = worker or Worker(self.tasks[0], self.stores)
+                self._end_here()
                 self._run(worker.run_all, batch, here=False)
             except WorkerDiedError:
                 with self._changed:
@@ -232,6 +245,11 @@ class Hands:
             with self._changed:
                 self.workers.append(worker)
 
+    def _end_here(self) -> None:
+        with self._changed:
+            self._has_workers = True
+            self._changed.notify_all()
+
     def _run(self, run_all: RunsTasks, batch: Sequence[Task], *, here: bool) -> None:
         try:
             results = run_all(batch)
@@ -245,22 +263,19 @@ class Hands:
                 self.pace.add(result.outcome.wall_s)
             self._ready += results
             self._be_busy(-1)
-            self._n_unseen += 1
+            self._n_unseen += bool(results)  # of a batch without any, the consumer never hears
             if here:
                 self._in_hand.difference_update(result.outcome.chunk_id for result in results)
                 self.here_s += sum(result.outcome.wall_s for result in results)
-            else:
-                self._has_workers = True
-            self._consider_more()
+            self._consider_workers()
             self._changed.notify_all()
 
-    def _consider_more(self) -> None:
-        """Let more threads compute here, or start workers, where that pays."""
-        if not self._n_left or self._has_workers or not self._n_here:
-            return
-        if threads_pay(self.pace):
-            self._compute_here(min(self.n_threads, self._n_here + self._n_left))
-        if workers_pay(self.pace, self._n_left, self.n_workers, self.n_threads, self.spent_s):
+    def _consider_workers(self) -> None:
+        if (
+            self._is_here
+            and not self._has_workers
+            and workers_pay(self.pace, self._n_left, self.n_workers, self.spent_s)
+        ):
             self._start_workers()
 
     def _fail(self, error: BaseException) -> None:

@@ -1,9 +1,8 @@
 """Tasks on this machine's cores.
 
 Told a number of workers, it starts so many processes; told one, it computes in this process. Left to itself it begins
-here at once, measures, and starts workers only where they pay: as many as there are cores, and as fit into memory. A
-stage that says it may (`Stage.side_by_side`) is computed here by several threads. What pays is decided in
-`coordinator.executors.pace`; who has which task is in `coordinator.executors.hands`.
+here at once, measures, and starts workers only where they pay: as many as there are cores, and as fit into memory. What
+pays is decided in `coordinator.executors.pace`; who has which task is in `coordinator.executors.hands`.
 
 Workers start once and keep their stage and store. A task that raises fails alone; a worker that dies (killed, out of
 memory, a crash in C) takes at most its own task with it: what it had in hand is run again, one task at a time, and the
@@ -20,7 +19,6 @@ from coordinator.executors.hands import Hands
 from coordinator.executors.journal import Journal
 from coordinator.executors.mark import Mark
 from coordinator.executors.memory import count_fitting, read_available_mb
-from coordinator.executors.pace import MAX_THREADS
 from coordinator.executors.worker import Bench, Stores, Work, Worker
 from lambdas.stages import find_stage
 from mycelium.progress import Traffic
@@ -101,10 +99,10 @@ class LocalExecutor:
         if self.max_workers == 1 or (self.max_workers is not None and len(tasks) == 1):
             yield from map(Bench(first, stores).run, tasks)
             return
-        n_workers, n_threads = self._size_up(first)
+        n_workers, computes_here = self._size_up(first)
         work = Work(first.stage, repr(first.params), stores, n_workers)
         mark = Mark(first.run_id, target_uri, self._marks)
-        hands = Hands(tasks, stores, n_workers, n_threads, mark, self._take_workers(work))
+        hands = Hands(tasks, stores, n_workers, computes_here, mark, self._take_workers(work))
         hands.traffic = self._traffic
         hands.spent_s = self._asked_s if first.asks else 0.0
         # The next round of the fit follows at once, or the map; they find the workers that this round leaves.
@@ -113,16 +111,13 @@ class LocalExecutor:
         if hands.workers:
             self._kept = work, hands.workers
 
-    def _size_up(self, task: Task) -> tuple[int, int]:
-        """Return how many workers there may be for tasks like this one, and threads that compute some here."""
+    def _size_up(self, task: Task) -> tuple[int, bool]:
+        """Return how many workers there may be for tasks like this one, and whether this process may compute some."""
         if self.max_workers is not None:
-            return self.max_workers, 0
-        stage, available_mb, cores = find_stage(task.stage), self._available_mb(), self._cores()
-        # One more than there are cores: now and then a task waits for the disk.
-        n_threads = min(cores, MAX_THREADS) + 1 if stage.side_by_side else 1
+            return self.max_workers, False
+        memory_mb, available_mb = find_stage(task.stage).memory_mb, self._available_mb()
         # A task that leaves no room for another is none for the process that keeps the run's record.
-        n_threads = min(n_threads, count_fitting(stage.memory_mb, available_mb, n_threads + 1) - 1)
-        return count_fitting(stage.memory_mb, available_mb, cores), n_threads
+        return count_fitting(memory_mb, available_mb, self._cores()), count_fitting(memory_mb, available_mb, 2) > 1
 
     def _take_workers(self, work: Work) -> list[Worker]:
         """Return the workers that a round of a fit has left, if they are at the same work; else let them go."""

@@ -4,8 +4,8 @@ Handing one task to another process and its result back costs about a tenth of a
 whatever the task does; a batch costs little more. So tiny tasks go in batches of `BATCH_S` of work. The last batches
 are small, so that all workers end together.
 
-The first workers cost `START_S` of a core, and in return W seconds of work are shared by n of them. So they pay where
-W/m − W/n is more than `START_S`, with m threads that compute here meanwhile: one, or as many as a stage allows.
+The first workers cost `START_S` of a core, and in return W seconds of work are shared by n of them, where this process
+alone has one thread. So they pay where W − W/n is more than `START_S`.
 """
 
 import math
@@ -23,16 +23,9 @@ SHARES = 2
 START_S = 0.25
 """What starting the first workers takes: an interpreter, NumPy, Arrow and the stage. Measured: 0.22 s."""
 
-MAX_THREADS = 4
-"""Threads that compute side by side in one process: of a heartbeat's task a sixth is spent in Python, which one thread
-at a time may be in."""
-
-THREAD_TASK_S = 0.002
-"""A task that is shorter than this is mostly Python, and bookkeeping: a second thread would only wait."""
-
-LONG_S = 10.0
-"""A run that would go on here for so long gets workers though threads would do: their start is a fortieth of it, and a
-crash in native code then costs one chunk and not the command."""
+TINY_S = 0.002
+"""A task that is shorter than this is mostly Python, and bookkeeping, which is Python, too: two threads of one process
+would only wait for one another. Measured: a no-op of a run of 5,850 takes 0.067 ms in two threads, 0.041 in one."""
 
 MIN_WEIGHT = 0.05
 """Weight of the newest task in the pace, so that it follows a run whose chunks change."""
@@ -77,24 +70,22 @@ def choose_batch(task_s: float | None, n_left: int, n_workers: int) -> int:
     return max(1, min(by_time, by_share, MAX_BATCH))
 
 
-def threads_pay(pace: Pace) -> bool:
-    """Return whether several threads may be worth having in one process, for a stage that allows it."""
-    return pace.task_s is not None and pace.n_seen >= 2 and pace.task_s >= THREAD_TASK_S
+def consumer_pays(pace: Pace) -> bool:
+    """Return whether who takes the results had better compute the tasks, too, than wait for a thread that does."""
+    return pace.task_s is not None and pace.n_seen >= 2 and pace.task_s < TINY_S
 
 
-def workers_pay(pace: Pace, n_left: int, n_workers: int, n_threads: int = 1, spent_s: float = 0.0) -> bool:
+def workers_pay(pace: Pace, n_left: int, n_workers: int, spent_s: float = 0.0) -> bool:
     """Return whether worker processes are worth starting, though this process could do the work alone.
 
     Args:
         pace: of the tasks done here.
         n_left: tasks that nobody has.
         n_workers: how many workers there would be.
-        n_threads: how many threads may compute here.
         spent_s: seconds of tasks done here in rounds before this one, where more rounds may follow: who has spent a
             start's worth on going without had better start.
     """
     if pace.task_s is None or pace.n_seen < 2 or not n_left or n_workers < 2:
         return False  # one task says too little; one that takes long is not waited for
     work_s = spent_s + pace.task_s * n_left
-    at_once = min(n_threads, n_workers, MAX_THREADS) if threads_pay(pace) else 1
-    return work_s / at_once - work_s / n_workers > START_S or (at_once > 1 and work_s / at_once > LONG_S)
+    return work_s - work_s / n_workers > START_S

@@ -234,5 +234,4 @@ STAGE = Stage(
     reduce=reduce_levels,
     conclude=conclude_levels,
     select=select_head,
-    side_by_side=True,
 )

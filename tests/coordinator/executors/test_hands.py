@@ -1,9 +1,11 @@
 """Who has which task: what is bounded, and what the consumer hears of errors. Runs of them are in test_local.py."""
 
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,14 +39,13 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hands, "workers_pay", lambda *_: False)
 
 
-def make_hands(tmp_path: Path, tasks: Sequence[Task] = TASKS, n_threads: int = 3) -> Hands:
-    return Hands(tasks, STORES, 2, n_threads, Mark("run-1", "/target", tmp_path))
+def make_hands(tmp_path: Path, tasks: Sequence[Task] = TASKS) -> Hands:
+    return Hands(tasks, STORES, 2, True, Mark("run-1", "/target", tmp_path))
 
 
-@pytest.mark.parametrize("n_threads", [1, 3])
-def test_every_task_gives_one_result_and_nothing_is_left(tmp_path: Path, n_threads: int) -> None:
+def test_every_task_gives_one_result_and_nothing_is_left(tmp_path: Path) -> None:
     before = threading.active_count()
-    found = [result.outcome.chunk_id for result in make_hands(tmp_path, n_threads=n_threads).results(keep=False)]
+    found = [result.outcome.chunk_id for result in make_hands(tmp_path).results(keep=False)]
     assert sorted(found) == [task.chunk_id for task in TASKS]
     assert threading.active_count() == before
     assert list(tmp_path.iterdir()) == []
@@ -57,7 +58,7 @@ def test_nobody_runs_far_ahead_of_who_takes_the_results(tmp_path: Path, monkeypa
     for n_taken in range(1, len(TASKS) + 1):
         next(results)
         # What the consumer was handed, of which it has come back for all but the last portion; and what is in hand.
-        assert under_way._n_taken <= n_taken + 2 * (AHEAD * 3 + 3)
+        assert under_way._n_taken <= n_taken + 2 * (AHEAD + 1)
     assert list(results) == []
 
 
@@ -122,3 +123,127 @@ def test_what_a_dead_coordinator_had_in_hand_is_for_a_worker_and_only_outputs_th
     found = sorted(result.outcome.chunk_id for result in under_way.results(keep=False))
     assert found == [task.chunk_id for task in TASKS]
     assert sorted(here) == [task.chunk_id for task in TASKS if task.chunk_id not in {"00003", "00030"}]
+
+
+def test_the_others_go_on_however_long_a_careful_thread_takes_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    under_way = make_hands(tmp_path)  # no task is known to be safe
+    monkeypatch.setattr(under_way.mark, "make", lambda: frozenset({"00000"}))
+    run = Hands._run
+
+    def run_and_linger(self: Hands, *given: Any, here: bool) -> None:
+        run(self, *given, here=here)
+        if any(task.chunk_id == "00000" for task in given[1]):
+            time.sleep(0.5)  # the consumer has long come back for its result
+
+    monkeypatch.setattr(Hands, "_run", run_and_linger)
+    monkeypatch.setattr(hands, "_run_one_by_one", lambda tasks, stores: FakeBench(TASKS[0], stores).run_all(tasks))
+    found: list[TaskResult] = []
+    consumer = threading.Thread(target=lambda: found.extend(under_way.results(keep=False)), daemon=True)
+    consumer.start()
+    consumer.join(60)
+    assert len(found) == len(TASKS)
+
+
+class TinyBench(FakeBench):
+    """Does what takes next to no time."""
+
+    def run_all(self, tasks: Sequence[Task]) -> list[TaskResult]:
+        return [TaskResult(Outcome(task.chunk_id, "done", wall_s=1e-5)) for task in tasks]
+
+
+def test_tiny_tasks_are_computed_by_who_takes_the_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    computed: dict[str, int] = {}
+
+    class Looks(TinyBench):
+        def run_all(self, tasks: Sequence[Task]) -> list[TaskResult]:
+            computed.update({task.chunk_id: threading.get_ident() for task in tasks})
+            return super().run_all(tasks)
+
+    monkeypatch.setattr(hands, "Bench", Looks)
+    found = [result.outcome.chunk_id for result in make_hands(tmp_path).results(keep=False)]
+    assert sorted(found) == [task.chunk_id for task in TASKS]
+    consumer = threading.get_ident()
+    elsewhere = [chunk_id for chunk_id, thread in computed.items() if thread != consumer]
+    assert 2 <= len(elsewhere) < 50  # those that said how long a task takes, and what that thread had taken by then
+    assert computed["00099"] == consumer
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_tasks_that_turn_out_long_go_back_to_a_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: set[int] = set()
+
+    class Grows(TinyBench):
+        def run_all(self, tasks: Sequence[Task]) -> list[TaskResult]:
+            if tasks[0].chunk_id < "00050":
+                return super().run_all(tasks)
+            threads.add(threading.get_ident())
+            return [TaskResult(Outcome(task.chunk_id, "done", wall_s=1.0)) for task in tasks]
+
+    monkeypatch.setattr(hands, "Bench", Grows)
+    monkeypatch.setattr(hands, "choose_batch", lambda *_: 1)
+    assert len(list(make_hands(tmp_path).results(keep=False))) == len(TASKS)
+    assert threads - {threading.get_ident()}
+
+
+def test_while_the_consumer_is_long_at_a_batch_workers_start_on_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others_done = threading.Event()
+    consumer = threading.get_ident()
+    by_workers: list[str] = []
+
+    class Stuck(TinyBench):
+        def run_all(self, tasks: Sequence[Task]) -> list[TaskResult]:
+            if threading.get_ident() == consumer:
+                assert others_done.wait(300)
+            return super().run_all(tasks)
+
+    class FakeWorker:
+        def __init__(self, task: Task, stores: tuple[str, str]) -> None: ...
+
+        def run_all(self, tasks: Sequence[Task]) -> list[TaskResult]:
+            by_workers.extend(task.chunk_id for task in tasks)
+            others_done.set()
+            return TinyBench(TASKS[0], STORES).run_all(tasks)
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr(hands, "Bench", Stuck)
+    monkeypatch.setattr(hands, "Worker", FakeWorker)
+    monkeypatch.setattr(hands, "PATIENCE_S", 0.01)
+    found = sorted(result.outcome.chunk_id for result in make_hands(tmp_path).results(keep=False))
+    assert found == [task.chunk_id for task in TASKS]
+    assert by_workers
+
+
+def test_a_consumer_that_is_slow_to_come_back_starts_no_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hands, "Bench", TinyBench)
+    monkeypatch.setattr(Hands, "_patience_s", lambda _self: None)
+    monkeypatch.setattr(hands, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(hands, "Worker", None)
+    results = make_hands(tmp_path).results(keep=False)
+    n = 0
+    for result in results:
+        n += 1
+        if result.outcome.chunk_id == "00060":
+            time.sleep(2.5)
+    assert n == len(TASKS)
+
+
+def test_ctrl_c_in_a_task_that_the_consumer_computes_comes_out_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupted(TinyBench):
+        def run_all(self, tasks: Sequence[Task]) -> list[TaskResult]:
+            if any(task.chunk_id == "00080" for task in tasks):
+                raise KeyboardInterrupt
+            return super().run_all(tasks)
+
+    monkeypatch.setattr(hands, "Bench", Interrupted)
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        list(make_hands(tmp_path).results(keep=False))
+    assert threading.active_count() == before
+    assert list(tmp_path.iterdir()) == []

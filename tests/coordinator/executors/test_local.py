@@ -168,29 +168,6 @@ def test_where_workers_pay_they_are_started_while_this_process_goes_on(
     assert list((tmp_path / "marks").iterdir()) == []  # nor a journal
 
 
-def test_threads_side_by_side_write_the_same_bytes_and_leave_python_s_switching_as_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made, together, before = watch_workers(monkeypatch), threading.Barrier(3), sys.getswitchinterval()
-
-    class Meets(Bench):
-        def run_all(self, tasks: Sequence[Task]) -> list[TaskResult]:
-            if tasks[0].chunk_id >= "00020":
-                together.wait(300)  # three threads have a task each at one time
-                assert sys.getswitchinterval() < before
-            return super().run_all(tasks)
-
-    monkeypatch.setattr(hands, "Bench", Meets)
-    monkeypatch.setattr(hands, "PATIENCE_S", 1e6)
-    monkeypatch.setattr(hands, "workers_pay", lambda *_: False)
-    monkeypatch.setattr(hands, "threads_pay", lambda _: True)
-    monkeypatch.setattr(hands, "choose_batch", lambda *_: 1)
-    store, source = make(tmp_path / "store", 26)
-    check_all_done_once(run_with(left_to_itself(tmp_path), store, source), store, tmp_path)
-    assert made == []
-    assert sys.getswitchinterval() == before
-
-
 def test_a_task_that_takes_long_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done_elsewhere = threading.Event()
 
@@ -239,7 +216,7 @@ def test_rounds_that_each_are_small_get_workers_once_they_add_up(
 ) -> None:
     made, spent = watch_workers(monkeypatch), []
 
-    def pays(pace: Pace, n_left: int, n_workers: int, n_threads: int, spent_s: float) -> bool:
+    def pays(pace: Pace, n_left: int, n_workers: int, spent_s: float) -> bool:
         spent.append(spent_s)
         return spent_s > 0 and n_left > 0
 
@@ -308,7 +285,7 @@ def map_and_say(tables, params):
         file.write(tables[0]["problem_id"][0].as_py() + " ")
     return map_layers(tables, params)
 
-STAGE = replace(HEARTBEAT, name="NAME", map=MAP, side_by_side=SIDE)
+STAGE = replace(HEARTBEAT, name="NAME", map=MAP)
 '''
 
 SCRIPT = """
@@ -353,10 +330,10 @@ TWO = "executor.max_workers = 2; hands.choose_batch = lambda *_: 1"
 class Case:
     """A coordinator in a process of its own, at a stage of a package path of its own, so that workers find it."""
 
-    def __init__(self, folder: Path, name: str, mapper: str, n: int = 12, *, side_by_side: bool = False) -> None:
+    def __init__(self, folder: Path, name: str, mapper: str, n: int = 12) -> None:
         self.name, self.stages = name, folder / "extra" / "lambdas" / "stages"
         self.stages.mkdir(parents=True)
-        text = STAGES.replace("NAME", name).replace("MAP", mapper).replace("SIDE", str(side_by_side))
+        text = STAGES.replace("NAME", name).replace("MAP", mapper)
         (self.stages / f"{name}.py").write_text(text)
         self.store, self.source = make(folder / "store", n)
         self.script = folder / "script.py"
@@ -416,17 +393,6 @@ def test_a_coordinator_that_dies_of_its_own_task_loses_nothing_and_is_not_killed
     assert found[:4] == ["found None"] * 3 + [DIED]
     assert [i for i, status in enumerate(found) if status == DIED] == [3, 8]
     assert not mark.exists()
-
-
-def test_a_coordinator_that_dies_while_several_threads_compute_is_not_killed_again_either(tmp_path: Path) -> None:
-    case = Case(tmp_path, "deadly", "map_or_die", side_by_side=True)
-    answer = case.run(f"{ALONE}; hands.threads_pay = lambda pace: True")
-    assert answer.returncode == -signal.SIGKILL
-    assert 1 <= len(case.written()) < 12
-    assert not {"00003", "00008"} & case.written()
-    found = case.statuses("hands.threads_pay = lambda pace: True")
-    assert [i for i, status in enumerate(found) if status == DIED] == [3, 8]
-    assert list((tmp_path / "store-marks").iterdir()) == []
 
 
 SCRIPT_OF_A_USER = """

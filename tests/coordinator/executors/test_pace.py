@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from coordinator.executors.pace import (
     BATCH_S,
-    LONG_S,
     MAX_BATCH,
     SHARES,
     START_S,
+    TINY_S,
     Pace,
     choose_batch,
-    threads_pay,
+    consumer_pays,
     workers_pay,
 )
 
@@ -110,23 +110,15 @@ def test_rounds_that_each_pay_too_little_pay_together() -> None:
     assert workers_pay(pace, 10, 2, spent_s=2 * START_S)
 
 
-def test_where_as_many_threads_compute_workers_pay_only_in_a_long_run() -> None:
-    pace = pace_of(1.0, 0.02)
-    assert not workers_pay(pace, 100, 2, n_threads=3)
-    assert not workers_pay(pace, int(2 * LONG_S / 0.02) - 1, 2, n_threads=3)
-    assert workers_pay(pace, int(2 * LONG_S / 0.02) + 1, 2, n_threads=3)
-    assert workers_pay(pace, 400, 64, n_threads=5)  # more cores than threads can use
+def test_who_takes_the_results_computes_what_is_tiny() -> None:
+    assert not consumer_pays(Pace())
+    assert not consumer_pays(pace_of(TINY_S / 2))  # one is not enough to tell
+    assert not consumer_pays(pace_of(TINY_S / 2, TINY_S))
+    assert consumer_pays(pace_of(1.0, TINY_S / 2))
 
 
-def test_threads_are_for_tasks_that_take_longer_than_their_bookkeeping() -> None:
-    assert not threads_pay(pace_of(1.0))
-    assert not threads_pay(pace_of(1.0, 0.0001))
-    assert threads_pay(pace_of(1.0, 0.02))
-    assert workers_pay(pace_of(1.0, 0.001), 600, 2, n_threads=3)  # one thread alone, then
-
-
-@given(SECONDS, st.integers(1, 10**6), st.integers(2, 64), st.integers(1, 9))
-def test_more_work_never_pays_less(task_s: float, n_left: int, n_workers: int, n_threads: int) -> None:
+@given(SECONDS, st.integers(1, 10**6), st.integers(2, 64))
+def test_more_work_never_pays_less(task_s: float, n_left: int, n_workers: int) -> None:
     pace = pace_of(task_s, task_s)
-    if workers_pay(pace, n_left, n_workers, n_threads):
-        assert workers_pay(pace, n_left + 1, n_workers, n_threads)
+    if workers_pay(pace, n_left, n_workers):
+        assert workers_pay(pace, n_left + 1, n_workers)
