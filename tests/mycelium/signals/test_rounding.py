@@ -1,6 +1,9 @@
 """Rounding: the error it may make, what it must leave alone, NumPy and torch alike."""
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from hypothesis import example, given
@@ -36,9 +39,11 @@ def test_nan_and_zero_stay() -> None:
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
-def test_the_smallest_numbers_become_multiples_of_the_smallest_normal_one(kind: type) -> None:
-    least, smallest = np.finfo(kind).smallest_normal, np.finfo(kind).smallest_subnormal
-    values = np.array([smallest, least, 1.5 * least, 1024 * least], kind)
+def test_the_smallest_numbers_become_multiples_of_the_smallest_normal_one(
+    kind: type[np.float32] | type[np.float64],
+) -> None:
+    least, smallest = float(np.finfo(kind).smallest_normal), float(np.finfo(kind).smallest_subnormal)
+    values: npt.NDArray[Any] = np.array([smallest, least, 1.5 * least, 1024 * least], kind)
     for rounded in (round_to_bits(values, 5), round_to_bits(torch.from_numpy(values), 5).numpy()):
         np.testing.assert_array_equal(rounded, np.array([0, least, 2 * least, 1024 * least], kind))
 
