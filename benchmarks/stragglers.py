@@ -29,16 +29,13 @@ from typing import Any
 
 from benchmarks.fan_out import EVENT, answer_well, in_threads, make_certificate, make_tasks, serve, wait_for
 from benchmarks.record import add_out, begin
-from benchmarks.result import Cell, Column, Figure, Table
+from benchmarks.result import Cell, Column, Figure, Table, middle
 
 SLOW = 20.0
-QUOTED = {
-    "slow-117": "1 of 117 slow, --backups",
-    "slow-117-alone": "1 of 117 slow, --no-backups",
-    "slow-1000": "1 % of 1,000 slow, --backups",
-    "slow-1000-alone": "1 % of 1,000 slow, --no-backups",
-    "throttled-1000": "1,000, 20 % throttled",
-}
+SLOW_TARGET, EXTRA_TARGET, THROTTLED_TARGET = 3.5, 0.1, 1.3
+"""With 1 of 117 slow, the time in tasks and the share of extra calls; with a fifth throttled, the time over that of an
+undisturbed run."""
+
 THROTTLED = 0.2
 _CHUNK = re.compile(rb'"chunk_id": ?"(\d+)"')
 
@@ -174,8 +171,7 @@ def run_all(folder: Path, rounds: int, sizes: Sequence[int]) -> dict[tuple[str, 
 
 def tabulate(rows: dict[tuple[str, int], list[Row]], delay_s: float) -> tuple[Table, list[Figure]]:
     """Return what each case took; each disturbed run beside the undisturbed one of its way."""
-    lines: list[tuple[Cell, ...]] = []
-    figures = []
+    lines: dict[str, tuple[Cell, ...]] = {}
     base = 1.0
     for (name, n), each in rows.items():
         walls = tuple(row.wall_s for row in each)
@@ -184,8 +180,7 @@ def tabulate(rows: dict[tuple[str, int], list[Row]], delay_s: float) -> tuple[Ta
         extra, failed = (
             int(statistics.median(values)) for values in zip(*((r.calls - n, r.failed) for r in each), strict=True)
         )
-        lines.append((name, walls, wall / delay_s, wall / base, extra, failed))
-        figures += [Figure(key, name, wall / base, "×") for key, ours in QUOTED.items() if ours == name]
+        lines[name] = (name, walls, wall / delay_s, wall / base, extra, failed)
     columns = (
         Column("time", "s"),
         Column("in tasks", form=".2f"),
@@ -194,7 +189,31 @@ def tabulate(rows: dict[tuple[str, int], list[Row]], delay_s: float) -> tuple[Ta
         Column("failed"),
     )
     caption = f"A task takes {delay_s:g} s, a slow one {delay_s * SLOW:g} s."
-    return Table(caption, columns, tuple(lines), label="case"), figures
+    return Table(caption, columns, tuple(lines.values()), label="case"), quote(lines)
+
+
+def quote(lines: dict[str, tuple[Cell, ...]]) -> list[Figure]:
+    """Return what is quoted of the cases, with what is asked of it."""
+    figures = []
+    for n, case, target in ((117, "1 of 117 slow", SLOW_TARGET), (1000, "1 % of 1,000 slow", None)):
+        if f"{case}, --backups" not in lines:
+            continue
+        (_, _, alone, *_), (_, _, in_tasks, _, extra, _) = (lines[f"{case}, --{no}backups"] for no in ("no-", ""))
+        share = (middle(extra) or 0.0) / n
+        figures += [
+            Figure(f"slow-{n}", f"{case}, --backups", in_tasks, "tasks", "--no-backups", alone, at_most=target),
+            Figure(f"extra-{n}", f"{case}, calls beyond the tasks", share * 100, "%", at_most=EXTRA_TARGET * 100),
+        ]
+    for n in (117, 1000):
+        case = f"{n:,}, 20 % throttled"
+        if case not in lines:
+            continue
+        _, _, _, ratio, _, failed = lines[case]
+        figures += [
+            Figure(f"throttled-{n}", f"{case}, over undisturbed", ratio, "×", at_most=THROTTLED_TARGET),
+            Figure(f"failed-{n}", f"{case}, tasks that failed", failed, at_most=0),
+        ]
+    return figures
 
 
 def main() -> None:
