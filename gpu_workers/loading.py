@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from transformers import AutoTokenizer
 from transformers.utils import logging
 
 from mycelium.errors import ModelError
+from mycelium.settings import expand_home
 
 IDENTITY_DIGITS = 12
 
@@ -74,7 +74,7 @@ def find_source(name: str) -> str:
     Raises:
         ModelError: it is neither.
     """
-    folder = Path(name).expanduser()
+    folder = expand_home(name)
     if not folder.is_dir() and (name.startswith((".", "/", "~")) or name.count("/") != 1):
         raise ModelError(f"there is no model folder {name}; give a folder, or a name on the hub such as owner/model")
     return str(folder) if folder.is_dir() else name
@@ -92,7 +92,7 @@ def choose_dtype(device: str) -> str:
 
 def identify(name: str, config: Any) -> str:  # noqa: ANN401 - transformers' own
     """Return a model's name, and a digest of weights, configuration and tokenizer or the hub's commit."""
-    folder = Path(name).expanduser()
+    folder = expand_home(name)
     commit = getattr(config, "_commit_hash", None)
     if not folder.is_dir() and commit:
         return f"{name}@{str(commit)[:IDENTITY_DIGITS]}"

@@ -6,13 +6,13 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
 from mycelium.errors import UserInputError
 from mycelium.events import AnyEvent, Observer
+from mycelium.settings import expand_home
 from mycelium.tracing import make_trace_id
 
 STDOUT = "-"
@@ -100,9 +100,9 @@ def observing(
         return
     try:
         # Without a buffer and at its end: each line is one write, and two commands may share the file.
-        file = Path(where).expanduser().open("ab", buffering=0)
-    except (OSError, RuntimeError) as error:  # the latter of ~somebody who is not here
-        reason = getattr(error, "strerror", None) or error
+        file = expand_home(where).open("ab", buffering=0)
+    except OSError as error:
+        reason = error.strerror or error
         raise UserInputError(f"--events {where}: {reason}; name a file, or - for standard output") from None
     with file:
         yield Observer(make_id(), EventStream(file, complain).hear)

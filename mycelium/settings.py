@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mycelium.errors import UserInputError
+
 STORE_VARIABLE = "MYCELIUM_STORE"
 DEFAULT_STORE = "store"
 REGION_VARIABLE = "AWS_REGION"
@@ -57,10 +59,22 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     )
 
 
+def expand_home(path: str | Path) -> Path:
+    """Return a path whose ``~`` or ``~somebody`` is the folder that it stands for.
+
+    Raises:
+        UserInputError: this system knows no such folder.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # what pathlib raises; it is no OSError
+        raise UserInputError(f"{path}: nobody here has a home of that name; write the whole path") from None
+
+
 def _find_cache(folder: str) -> Path:
     try:
-        return Path(folder).expanduser()
-    except RuntimeError:  # a user without a home, as in many a container
+        return expand_home(folder)
+    except UserInputError:  # a user without a home, as in many a container
         import tempfile  # noqa: PLC0415 - hardly anybody waits for it
 
         return Path(tempfile.gettempdir())

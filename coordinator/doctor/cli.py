@@ -8,7 +8,7 @@ import click
 
 from mycelium.command import EXIT_SOME_FAILED, json_option, store_option
 from mycelium.deployment import DEFAULT_DEPLOYMENT
-from mycelium.settings import read_settings
+from mycelium.settings import expand_home, read_settings
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs
     from coordinator.doctor.checks import Finding
@@ -56,7 +56,7 @@ def _look(deployment: str | None, store: str | None) -> Iterator["Finding"]:
     yield checks.check_python(sys.version_info[:3])
     yield from checks.check_packages(read_requirements(), doors.find_version)
     yield checks.check_gpu(doors.list_gpus(), doors.find_version("torch"))
-    folders = [Path(tempfile.gettempdir()), *([] if "://" in uri else [Path(uri).expanduser()])]
+    folders = [Path(tempfile.gettempdir()), *([] if "://" in uri else [expand_home(uri)])]
     for folder in folders:
         yield checks.check_disk(str(folder), doors.measure_free(folder))
     yield checks.check_endpoint(settings.endpoint)
@@ -73,7 +73,7 @@ def _look_at_store(uri: str) -> "Finding":
     from mycelium.errors import MyceliumError
     from mycelium.store import open_store
 
-    if "://" not in uri and not Path(uri).expanduser().exists():
+    if "://" not in uri and not expand_home(uri).exists():
         return Finding(f"store {uri}", "note", "not there yet", "the first `ingest` makes it")
     try:
         return check_store(open_store(uri), secrets.token_hex(8))

@@ -11,6 +11,7 @@ from mycelium.errors import ObjectNotFoundError, UserInputError
 from mycelium.fleet.chunks import chunks_between, written_chunks
 from mycelium.fleet.records import Claim, Job, ShardCall, job_key, name_job, put_record, read_record
 from mycelium.schema import Row
+from mycelium.settings import expand_home
 from mycelium.store import Store
 
 
@@ -59,7 +60,7 @@ def check_model(model: str, *, is_cloud: bool) -> None:
     Raises:
         UserInputError: it is a folder of this machine, and they are not this machine.
     """
-    is_folder = "://" not in model and (Path(model).expanduser().is_dir() or model.startswith((".", "/", "~")))
+    is_folder = "://" not in model and (expand_home(model).is_dir() or model.startswith((".", "/", "~")))
     if is_cloud and (is_folder or model.startswith("file:")):
         name = Path(model).name
         raise UserInputError(

@@ -1,12 +1,12 @@
 """The command `inspect`."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from coordinator.options import open_named
 from mycelium.command import json_option, store_option
+from mycelium.settings import expand_home
 from mycelium.store import Store, open_store
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs
@@ -36,7 +36,7 @@ def _split_uri(uri: str, store: str | None) -> tuple[Store, str]:
     if uri.startswith("s3://"):
         bucket, _, key = uri.removeprefix("s3://").partition("/")
         return open_store(f"s3://{bucket}"), key
-    path = Path(uri.removeprefix("file://")).expanduser()
+    path = expand_home(uri.removeprefix("file://"))
     if path.is_file():
         return open_store(str(path.parent)), path.name
     if path.is_dir():

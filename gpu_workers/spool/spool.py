@@ -30,6 +30,7 @@ from gpu_workers.spool.names import Waiting, file_name, parse_name
 from gpu_workers.spool.state import State, read_state, write_state
 from mycelium.errors import ObjectExistsError, StoreError, StoreNotAvailableError, UserInputError
 from mycelium.hint import say_command
+from mycelium.settings import expand_home
 from mycelium.store import check_key
 
 OWN_BYTES = 1 << 14
@@ -71,7 +72,7 @@ class Spool:
             UserInputError: its folders are not on one file system, so that nothing can be renamed between them.
             StoreNotAvailableError: it can't be made or locked.
         """
-        self.folder = Path(folder).expanduser().absolute()
+        self.folder = expand_home(folder).absolute()
         self._sleep = sleep
         try:
             for part in FOLDERS:

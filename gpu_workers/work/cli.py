@@ -9,7 +9,7 @@ import click
 
 from gpu_workers.options import device_option, spool_option
 from mycelium.command import EXIT_SOME_FAILED, store_option
-from mycelium.settings import read_settings
+from mycelium.settings import expand_home, read_settings
 
 if TYPE_CHECKING:  # it would bring in torch
     from gpu_workers.work.shard_reader import ShardReader
@@ -103,7 +103,7 @@ def work(
     from mycelium.fleet.records import PREFIX, Job
     from mycelium.store import open_store
 
-    stop = Stop()
+    cache, stop = expand_home(model_cache), Stop()
     stop_on_signals(stop)
     opened = open_store(store or read_settings().store)
     next(opened.list(PREFIX), None)  # a store that is not there is said before a shard is leased
@@ -117,7 +117,7 @@ def work(
         # torch and transformers take seconds to import, and there may be nothing to do.
         from gpu_workers.work.shard_reader import open_reader as load
 
-        return load(opened, spooled, job, cache=model_cache.expanduser(), device=device, batch_tokens=batch_tokens)
+        return load(opened, spooled, job, cache=cache, device=device, batch_tokens=batch_tokens)
 
     called = name or machine.instance or f"{socket.gethostname()}-{os.getpid()}"
     reporter = Reporter(opened, first_status(called, machine))

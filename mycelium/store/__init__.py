@@ -15,10 +15,10 @@ What every store promises:
 - A key is a relative path of plain segments. It can't leave its store.
 """
 
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from mycelium.errors import UserInputError
+from mycelium.settings import expand_home
 from mycelium.store.base import ObjectInfo, PutMode, RangeReader, Store, check_key
 from mycelium.store.local import LocalStore
 from mycelium.store.memory import MemoryStore
@@ -46,12 +46,7 @@ def open_store(uri: str) -> Store:
     if "://" not in uri:
         if not uri:
             raise UserInputError("a store is a path, file:///path or s3://bucket/prefix; got nothing")
-        try:
-            return LocalStore(Path(uri).expanduser())
-        except RuntimeError as error:  # ~somebody who is not here
-            raise UserInputError(
-                f"a store is a path, file:///path or s3://bucket/prefix; got {uri!r}: {error}"
-            ) from None
+        return LocalStore(expand_home(uri))
     parts = urlsplit(uri)
     if parts.scheme == "file" and parts.netloc in {"", "localhost"} and parts.path:
         return LocalStore(unquote(parts.path))

@@ -122,3 +122,20 @@ def test_an_answer_that_nobody_can_keep_is_one_line(folder: Path, words: tuple[s
         os.close(full)
     assert answer.returncode == 2
     assert answer.stderr == "error: nothing more can be written: No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("doctor", "--store", "~no-such-user-/s"),
+        ("inspect", "~no-such-user-/s"),
+        ("run-stage", "steps", "--store", "~no-such-user-/s"),
+        ("run-stage", "steps", *STORE, "--events", "~no-such-user-/e"),
+    ],
+    ids=" ".join,
+)
+def test_a_home_that_is_not_here_is_one_line(folder: Path, words: tuple[str, ...]) -> None:
+    done = ask(folder, *words)
+    assert done.returncode == 2
+    assert "nobody here has a home of that name" in done.stderr
+    assert "Traceback" not in done.stderr

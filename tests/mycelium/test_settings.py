@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mycelium.settings import read_environment, read_settings
+from mycelium.errors import UserInputError
+from mycelium.settings import expand_home, read_environment, read_settings
 
 
 @pytest.mark.parametrize(
@@ -53,3 +54,10 @@ def test_where_nobody_has_a_home_the_cache_is_among_the_temporary_files(monkeypa
 def test_a_process_that_is_to_have_the_same_environment_gets_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOMETHING", "else")
     assert read_environment()["SOMETHING"] == "else"
+
+
+def test_a_home_that_is_not_here_is_said_in_one_line() -> None:
+    assert expand_home("~/x") == Path.home() / "x"
+    assert expand_home("a/~b") == Path("a/~b")
+    with pytest.raises(UserInputError, match="^~no-such-user-/x: nobody here has a home of that name"):
+        expand_home("~no-such-user-/x")

@@ -550,7 +550,7 @@ def test_a_uri_opens_its_store(aws: str, uri: str, kind: type, shown: str) -> No
     assert open_store(store.uri).uri == shown
 
 
-@pytest.mark.parametrize("uri", ["", "gs://bucket", "s3://", "file://host/path", "http://x/y", "~no-such-user-/store"])
+@pytest.mark.parametrize("uri", ["", "gs://bucket", "s3://", "file://host/path", "http://x/y"])
 def test_other_uris_are_refused_with_what_to_type(uri: str) -> None:
     with pytest.raises(UserInputError, match="a store is a path, file:///path or s3://bucket/prefix"):
         open_store(uri)
