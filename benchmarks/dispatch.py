@@ -176,12 +176,16 @@ def quote(found: dict[str, Found], sizes: list[str]) -> list[Figure]:
         figures.append(Figure(f"no-op-{size}", what, mine, "ms", POOL, theirs, at_most=bound, form="#.3g"))
     figures.append(Figure("start", "the first task done", tuple(ours.start_s), "s", POOL, tuple(pool.start_s),
                           at_most=START_S))  # fmt: skip
-    if ours.again_s and serial.again_s:
-        per_core = statistics.median(serial.again_s) / count_cores()
-        for name, *taken in (("first", ours.first_s, pool.first_s), ("again", ours.again_s, pool.again_s)):
-            values, of_pool = (tuple(value / per_core for value in each) for each in taken)
+    for name, taken, by_pool in (("first", ours.first_s, pool.first_s), ("again", ours.again_s, pool.again_s)):
+        if taken and serial.again_s:
+            per_core = statistics.median(serial.again_s) / count_cores()
+            values, of_pool = (tuple(value / per_core for value in each) for each in (taken, by_pool))
             what = f"{N_CHUNKS} chunks over the serial time for each core, {name}"
             figures.append(Figure(f"chunks-{name}", what, values, "×", POOL, of_pool, at_most=CHUNKS_RATIO))
+        if taken and by_pool:
+            values = tuple(value / statistics.median(by_pool) for value in taken)
+            what = f"{N_CHUNKS} chunks over the time of a bare pool, {name}"
+            figures.append(Figure(f"pool-{name}", what, values, "×", at_most=CHUNKS_RATIO))
     return [figure for figure in figures if figure.ours]
 
 
