@@ -157,7 +157,7 @@ class Hands:
         """Return the next batch, once the consumer has room for its results; None when there is no more to do."""
         with self._changed:
             while not self._is_done(here=here) and not self._has_room(here=here):
-                watches = here and self._is_alone
+                watches = here and self._is_alone and self.n_workers > 1
                 if not self._changed.wait(10 * PATIENCE_S if watches else None) and self._n_busy:
                     self._start_workers()  # the consumer has been at its batch for so long
             return None if self._is_done(here=here) else self._take_batch(here=here, n=n)
@@ -228,8 +228,9 @@ class Hands:
         while (batch := self._take(here=False, n=n_first)) is not None:
             n_first = None
             try:
-                worker = worker or Worker(self.tasks[0], self.stores)
-                self._end_here()
+                if worker is None:
+                    worker = Worker(self.tasks[0], self.stores)
+                    self._end_here()
                 self._run(worker.run_all, batch, here=False)
             except WorkerDiedError:
                 with self._changed:

@@ -232,6 +232,22 @@ def test_a_consumer_that_is_slow_to_come_back_starts_no_worker(tmp_path: Path, m
     assert n == len(TASKS)
 
 
+def test_with_one_core_the_watch_starts_no_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    consumer = threading.get_ident()
+
+    class Slow(TinyBench):
+        def run_all(self, tasks: Sequence[Task]) -> list[TaskResult]:
+            if threading.get_ident() == consumer:
+                time.sleep(0.05)
+            return super().run_all(tasks)
+
+    monkeypatch.setattr(hands, "Bench", Slow)
+    monkeypatch.setattr(hands, "PATIENCE_S", 0.001)
+    monkeypatch.setattr(hands, "Worker", None)
+    alone = Hands(TASKS, STORES, 1, True, Mark("run-1", "/target", tmp_path))
+    assert len(list(alone.results(keep=False))) == len(TASKS)
+
+
 def test_ctrl_c_in_a_task_that_the_consumer_computes_comes_out_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
