@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, GenerationConfig
 
-from gpu_workers.chains import Chain, find_end_ids, read_chain
+from gpu_workers.generation.chains import Chain, find_end_ids, read_chain
 from gpu_workers.halving import run_halving
 from gpu_workers.loading import load_pretrained
 from gpu_workers.prompts import Prompt, encode_prompt

@@ -11,7 +11,7 @@ from typing import Any
 
 from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
-from gpu_workers.chains import Chain, find_end_ids, read_chain
+from gpu_workers.generation.chains import Chain, find_end_ids, read_chain
 from gpu_workers.loading import find_source, identify
 from gpu_workers.prompts import Prompt, encode_prompt
 from mycelium.errors import ModelError, UserInputError

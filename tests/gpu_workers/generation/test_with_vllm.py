@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from transformers import AutoModelForCausalLM
 
-from gpu_workers.generate_transformers import load_transformers
-from gpu_workers.generate_vllm import load_vllm
+from gpu_workers.generation.with_transformers import load_transformers
+from gpu_workers.generation.with_vllm import load_vllm
 from mycelium.errors import ModelError, UserInputError
 from tests.gpu_workers.conftest import make_model, make_tokenizer
-from tests.gpu_workers.test_generate_transformers import PROMPTS, slow_greedy
+from tests.gpu_workers.generation.test_with_transformers import PROMPTS, slow_greedy
 
 
 @dataclass

@@ -10,21 +10,17 @@ from typing import Any
 
 import pytest
 
-import samples
 from coordinator.ingest.ingest import IngestParams, ingest_files
-from gpu_workers.chains import Chain
-from gpu_workers.cli import gpu_workers
-from gpu_workers.generate import generate_chains, know_answer, read_problems
+from gpu_workers.generation.chains import Chain
+from gpu_workers.generation.generate import generate_chains, know_answer, read_problems
 from gpu_workers.prompts import Prompt
-from mycelium.command import call_command
 from mycelium.datasets import PROBLEMS
 from mycelium.errors import UserInputError
 from mycelium.foreign.fields import Problem
 from mycelium.schema import decode_chunk
 from mycelium.store import LocalStore
-from tests.gpu_workers.conftest import make_model, make_tokenizer
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 class Echo:
@@ -133,8 +129,8 @@ def test_other_problems_by_the_same_ids_are_refused(tmp_path: Path) -> None:
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from gpu_workers.generate import generate_chains, read_problems
-from tests.gpu_workers.test_generate import Echo
+from gpu_workers.generation.generate import generate_chains, read_problems
+from tests.gpu_workers.generation.test_generate import Echo
 
 class Killed(Echo):
     def generate(self, prompts, max_new_tokens):
@@ -189,42 +185,3 @@ def test_rows_that_are_of_no_use_are_said(tmp_path: Path) -> None:
     with pytest.raises(UserInputError, match="no problem in"):
         read_problems([write_problems(tmp_path / "none.jsonl", [{"answer": "3"}])], {})
     assert isinstance(given.problems["q1"], Problem)
-
-
-def call(*words: str) -> int:
-    return call_command(gpu_workers, "python -m gpu_workers", words)
-
-
-def test_the_sample_teacher_generates_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "chains.jsonl"
-    words = ("--model", str(samples.TEACHER_DIR), "--device", "cpu", "--limit", "2", "--output", str(out))
-    assert call("generate", str(samples.PROBLEMS_FILE), *words) == 0
-    told, progress = capsys.readouterr()
-    assert f"{out}: 2 of 2 problems" in told
-    assert "2 of 2 right (100.0%); level 1: 1 of 1, level 2: 1 of 1" in told
-    assert "generate: 2/2 problems" in progress
-    assert "tokens/s" in progress
-    assert [line["finish"] for line in read_lines(out)] == ["eos", "eos"]
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["--model", "/no/such/model"], "there is no model folder /no/such/model"),
-        (["--max-new-tokens", "0"], "is not in the range"),
-        (["--field", "x=y"], "--field takes OURS=THEIRS"),
-        (["--engine", "vllm"], "--engine vllm wants vLLM"),
-    ],
-)
-def test_mistakes_are_one_line(
-    tmp_path: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "vllm", None)
-    make_model("llama").save_pretrained(tmp_path / "tiny")
-    make_tokenizer().save_pretrained(tmp_path / "tiny")
-    rows = str(write_problems(tmp_path / "in.jsonl", make_rows(1)))
-    given = {"--model": str(tmp_path / "tiny"), "--output": str(tmp_path / "out.jsonl")} | dict([words])
-    assert call("generate", rows, *(word for pair in given.items() for word in pair)) == 2
-    out, err = capsys.readouterr()
-    assert said in err.splitlines()[-1]
-    assert (out, "Traceback" in err) == ("", False)

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from gpu_workers.chains import Chain, Engine
-from gpu_workers.journal import Journal
+from gpu_workers.generation.chains import Chain, Engine
+from gpu_workers.generation.journal import Journal
 from gpu_workers.prompts import Prompt
 from mycelium.errors import UserInputError
 from mycelium.foreign.fields import Problem, understand_row

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from gpu_workers.generate_transformers import TransformersEngine, load_transformers
+from gpu_workers.generation.with_transformers import TransformersEngine, load_transformers
 from mycelium.errors import ModelError
 from tests.gpu_workers.conftest import make_model, make_tokenizer
 

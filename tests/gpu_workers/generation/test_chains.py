@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_workers.chains import Chain, find_end_ids, read_chain
+from gpu_workers.generation.chains import Chain, find_end_ids, read_chain
 from mycelium.errors import ModelError
 from tests.gpu_workers.conftest import make_tokenizer
 

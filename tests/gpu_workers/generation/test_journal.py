@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_workers.journal import Journal
+from gpu_workers.generation.journal import Journal
 from mycelium.errors import StoreNotAvailableError, UserInputError
 
 OWNER = {"author": "m@1", "bound": 9}
