@@ -2,7 +2,7 @@
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 
-const path = process.argv[2] + "/node_modules/@cortex-js/compute-engine/dist/compute-engine.esm.js";
+const path = process.argv[2] + "/node_modules/@cortex-js/compute-engine/dist/esm-min/compute-engine.js";
 const { ComputeEngine } = await import(pathToFileURL(path));
 const engine = new ComputeEngine();
 engine.parse("x+1", { canonical: false });

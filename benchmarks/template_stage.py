@@ -12,6 +12,7 @@ process of its own with one worker, itself, so that its peak and its CPU time ar
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -195,7 +196,8 @@ def measure_apart(part: str, n_step: int, k_max: int | None) -> dict[str, Any]:
     """Measure the same in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.template_stage", "--alone", "--only", part, "--steps", str(n_step)]
     command += ["--k-max", str(k_max)] if k_max else []
-    answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # as in a function; it is read when NumPy is imported
+    answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
     found: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
     print(f"{part}, {n_step:,} steps: {found}", file=sys.stderr, flush=True)
     return found
