@@ -66,7 +66,6 @@ class Hands:
     _apart: frozenset[str] = frozenset()  # chunks that a coordinator had in hand when it died, for a worker
     _is_careful: bool = False  # as long as a worker is at those: nothing is computed here but what is known to be safe
     _in_hand: set[str] = field(default_factory=set)  # chunks that are computed here
-    _is_here: bool = False  # this process computes
     _n_hands: int = 0  # threads with a worker
     _n_busy: int = 0  # hands that have a batch
     _n_taken: int = 0
@@ -97,7 +96,6 @@ class Hands:
                         self._is_careful = True
                         self._be_busy(1)
                         self._start_thread(self._be_careful)
-                    self._is_here = True
                     self._start_thread(self._be_here)
             while (ready := self._wait()) is not None:
                 yield from ready
@@ -137,7 +135,7 @@ class Hands:
         return PATIENCE_S if self.pace.task_s is None else 10 * PATIENCE_S
 
     def _consumer_pays(self) -> bool:
-        is_here_only = self._is_here and not (self._n_hands or self._has_workers or self._is_careful)
+        is_here_only = self._bench is not None and not (self._n_hands or self._has_workers or self._is_careful)
         return is_here_only and self._n_left > 0 and consumer_pays(self.pace)
 
     def _compute_between(self, bench: Bench) -> None:
@@ -167,7 +165,7 @@ class Hands:
             return False
         if self._is_careful and not self.tasks[self._n_taken].found:
             return False
-        return self._n_unseen < AHEAD * (self._is_here + self._n_hands)
+        return self._n_unseen < AHEAD * ((self._bench is not None) + self._n_hands)
 
     def _take_batch(self, *, here: bool, n: int | None = None) -> Sequence[Task]:
         n = n or choose_batch(self.pace.task_s, self._n_left, self.n_workers)
@@ -273,7 +271,7 @@ class Hands:
 
     def _consider_workers(self) -> None:
         if (
-            self._is_here
+            self._bench is not None
             and not self._has_workers
             and workers_pay(self.pace, self._n_left, self.n_workers, self.spent_s)
         ):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from coordinator.executors.private import check_private, find_private, make_private, name_run
+from coordinator.executors.private import check_private, make_private, name_file
 from mycelium.errors import MyceliumError
 from mycelium.store import Store
 from mycelium.task import TaskResult
@@ -41,8 +41,7 @@ class Journal:
             target_uri: the store that it writes.
             folder: where journals are; None for this user's own.
         """
-        self._folder = folder or find_private()
-        self.path = self._folder / f"{name_run(run_id, target_uri)}.journal"
+        self.path = name_file(run_id, target_uri, folder).with_suffix(".journal")
         self._waiting = bytearray()
 
     def add(self, result: TaskResult) -> None:
@@ -61,7 +60,7 @@ class Journal:
         if not waiting:
             return
         try:
-            make_private(self._folder)
+            make_private(self.path.parent)
             with self.path.open("ab", buffering=0) as file:
                 if file.tell() < MOST_BYTES:
                     file.write(waiting)
@@ -96,7 +95,7 @@ class Journal:
 
     def _frames(self) -> Iterator[bytes]:
         try:
-            check_private(self._folder)
+            check_private(self.path.parent)
             with self.path.open("r+b") as file:
                 whole = 0
                 while len(head := file.read(_HEAD.size)) == _HEAD.size:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from coordinator.executors.private import find_private, make_private, name_run
+from coordinator.executors.private import make_private, name_file
 
 
 class Mark:
@@ -25,8 +25,7 @@ class Mark:
             target_uri: the store that it writes.
             folder: where marks are; None for this user's own.
         """
-        self._folder = folder or find_private()
-        self.path = self._folder / name_run(run_id, target_uri)
+        self.path = name_file(run_id, target_uri, folder)
 
     def make(self) -> frozenset[str] | None:
         """Make the mark, or take over that of a coordinator that is dead.
@@ -37,11 +36,11 @@ class Mark:
             nobody knows what left the mark.
         """
         try:
-            make_private(self._folder)
+            make_private(self.path.parent)
             with self.path.open("x") as file:
                 file.write(f"{os.getpid()}\n")
         except FileExistsError:
-            return self._take_over() if self._folder.is_dir() else None
+            return self._take_over() if self.path.parent.is_dir() else None
         except OSError:
             return None
         return frozenset()

@@ -20,9 +20,15 @@ def find_private() -> Path:
     return Path(tempfile.gettempdir()) / f"mycelium-computing-{owner}"
 
 
-def name_run(run_id: str, target_uri: str) -> str:
-    """Return a file's name for a run into a store; a store's path may be of bytes that are no text."""
-    return digest(os.fsencode(f"{target_uri}\n{run_id}"))[:24]
+def name_file(run_id: str, target_uri: str, folder: Path | None = None) -> Path:
+    """Return where a file about a run into a store is, or would be.
+
+    Args:
+        run_id: the run.
+        target_uri: the store that it writes; its path may be of bytes that are no text.
+        folder: the folder that it is in; None for this user's own.
+    """
+    return (folder or find_private()) / digest(os.fsencode(f"{target_uri}\n{run_id}"))[:24]
 
 
 def make_private(folder: Path) -> None:

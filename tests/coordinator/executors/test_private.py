@@ -8,7 +8,7 @@ import pytest
 
 from coordinator.executors.journal import Journal
 from coordinator.executors.mark import Mark
-from coordinator.executors.private import check_private, find_private, make_private, name_run
+from coordinator.executors.private import check_private, find_private, make_private, name_file
 from mycelium.manifest import ObjectRef, Outcome
 from mycelium.store import LocalStore
 from mycelium.task import TaskResult
@@ -72,4 +72,4 @@ def test_by_default_it_is_this_user_s() -> None:
 
 
 def test_a_store_whose_path_is_of_bytes_that_are_no_text_has_a_name() -> None:
-    assert len({name_run("run", f"/store/{odd}") for odd in ("\udcff", "\udcfe", "é")}) == 3
+    assert len({name_file("run", f"/store/{odd}") for odd in ("\udcff", "\udcfe", "é")}) == 3
