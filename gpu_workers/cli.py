@@ -7,7 +7,7 @@ import click
 import msgspec
 
 from gpu_workers.generation.cli import generate
-from gpu_workers.options import device_option, dtype_option, quiet_option, spool_option
+from gpu_workers.options import N_NAMED, device_option, dtype_option, quiet_option, spool_option
 from gpu_workers.spool.cli import upload
 from gpu_workers.work.cli import work
 from mycelium.command import (
@@ -25,9 +25,6 @@ from mycelium.settings import read_settings
 if TYPE_CHECKING:  # they bring torch, which --help does not wait for, and pyarrow, half of what an uploader weighs
     from mycelium.manifest import Manifest
     from mycelium.schema import Row
-
-N_NAMED = 20
-"""Rows and problems that are named one by one; of more, the number is said."""
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,6 +1,9 @@
-"""Options that several commands of the GPU machine have."""
+"""What several commands of the GPU machine have: options, and how much they name."""
 
 import click
+
+N_NAMED = 20
+"""Rows and problems that are named one by one; of more, the number is said."""
 
 device_option = click.option("--device", help="cpu, cuda, cuda:1 … Default: the GPU if there is one.")
 dtype_option = click.option(

@@ -5,15 +5,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gpu_workers.options import device_option, dtype_option, quiet_option
+from gpu_workers.options import N_NAMED, device_option, dtype_option, quiet_option
 from mycelium.command import EXIT_SOME_FAILED
 
 if TYPE_CHECKING:  # they bring torch, which --help does not wait for
     from gpu_workers.generation.chains import Engine
     from gpu_workers.generation.generate import Summary
-
-N_NAMED = 20
-"""Rows and problems that are named one by one; of more, the number is said."""
 
 
 @click.command()
