@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from gpu_workers.loading import choose_dtype, load_pretrained
-from mycelium.errors import ModelError
+from gpu_workers.loading import choose_dtype, find_source, load_pretrained
+from mycelium.errors import ModelError, UserInputError
 
 
 @pytest.mark.parametrize("name", ["./missing", "/no/such/model", "missing", "a/b/c", "~/nowhere"])
@@ -21,6 +21,11 @@ def test_a_missing_folder_is_one_line(name: str) -> None:
 def test_a_name_that_the_hub_does_not_give_is_one_line() -> None:
     with pytest.raises(ModelError, match="model nobody/nothing can't be loaded"):
         load_pretrained("nobody/nothing", AutoModelForCausalLM)
+
+
+def test_a_home_that_is_not_here_is_one_line() -> None:
+    with pytest.raises(UserInputError, match="nobody here has a home of that name"):
+        find_source("~no-such-user-/teacher")
 
 
 def test_an_empty_folder_is_one_line(tmp_path: Path) -> None:

@@ -248,6 +248,34 @@ def test_with_one_core_the_watch_starts_no_worker(tmp_path: Path, monkeypatch: p
     assert len(list(alone.results(keep=False))) == len(TASKS)
 
 
+def test_where_a_worker_is_there_nothing_more_is_begun_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    is_there = threading.Event()
+    begun_too_late: list[str] = []
+
+    class Looks(FakeBench):
+        def run_all(self, tasks: Sequence[Task]) -> list[TaskResult]:
+            begun_too_late.extend(task.chunk_id for task in tasks if is_there.is_set())
+            return super().run_all(tasks)
+
+    class SlowWorker:
+        def __init__(self, task: Task, stores: tuple[str, str]) -> None: ...
+
+        def run_all(self, tasks: Sequence[Task]) -> list[TaskResult]:
+            is_there.set()
+            time.sleep(0.005)
+            return FakeBench(TASKS[0], STORES).run_all(tasks)
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr(hands, "Bench", Looks)
+    monkeypatch.setattr(hands, "Worker", SlowWorker)
+    monkeypatch.setattr(hands, "workers_pay", lambda pace, *_: pace.n_seen >= 2)
+    monkeypatch.setattr(hands, "choose_batch", lambda *_: 1)
+    assert len(list(make_hands(tmp_path).results(keep=False))) == len(TASKS)
+    assert is_there.is_set()
+    assert len(begun_too_late) <= 1  # the one that had been taken by then
+
+
 def test_ctrl_c_in_a_task_that_the_consumer_computes_comes_out_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

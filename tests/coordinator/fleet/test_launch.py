@@ -107,6 +107,8 @@ def test_a_folder_of_this_machine_is_no_teacher_for_others(tmp_path: Path) -> No
         check_model(name, is_cloud=False)
     check_model("Qwen/Qwen2.5-Math-7B", is_cloud=True)
     check_model("s3://bucket/models/teacher", is_cloud=True)
+    with pytest.raises(UserInputError, match="nobody here has a home of that name"):
+        check_model("~no-such-user-/teacher", is_cloud=True)
 
 
 def test_a_record_of_a_job_is_what_it_was(s3: S3Store, job: Job) -> None:

@@ -303,3 +303,10 @@ class TestBadFolders:
         kept = spool.set_aside("notes.txt", REFUSED)
         assert kept.read_text() == "hello"
         assert spool.level().kept == 5
+
+
+def test_a_spool_in_a_home_that_is_not_here_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserInputError, match="nobody here has a home of that name"):
+        Spool("~no-such-user-/spool")
+    assert list(tmp_path.iterdir()) == []
